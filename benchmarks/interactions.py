@@ -22,8 +22,8 @@ from pathlib import Path
 
 import numpy as np
 
+from celery_recommender.broker.commands.encoding import new_key
 from celery_recommender.broker.commands.log import decode
-from celery_recommender.client import new_key
 from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.items import DEFAULT_MODEL, EntryId
 from recommender_engine.opening import DATABASE

@@ -25,9 +25,10 @@ from benchmarks.kill_apps import SINK, VISIBILITY_TIMEOUT_S, hand_written, ours
 from benchmarks.output import publish, show, timed
 from benchmarks.rabbitmq import RabbitMq
 from benchmarks.report import Report
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.keys import PartitionKeys
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from tests.support.processes import OwnerProcess, WorkerProcess
 from tests.support.servers import make_server, running

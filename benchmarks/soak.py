@@ -22,8 +22,9 @@ from typing import Any
 import click
 
 from benchmarks.worker_process import RunningWorker, deterministic_worker
+from celery_recommender.broker.commands.encoding import CommandFields, command_fields
 from celery_recommender.broker.coordination.status import read_status
-from celery_recommender.client import CommandFields, command_fields, is_outcome
+from celery_recommender.broker.events.outcomes import is_outcome
 from recommender_engine.items import START, EntryId
 
 SAMPLE_EVERY_S = 2.0

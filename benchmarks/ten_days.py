@@ -29,8 +29,9 @@ import click
 
 from benchmarks.ten_days_commands import DAY_MS, Said, commands_of, moves
 from benchmarks.worker_process import RunningWorker, deterministic_worker
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.coordination.proofs import Proofs
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from recommender_engine import Entry, EntryId, decode_entry, open_recommender
 from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.opening import DATABASE

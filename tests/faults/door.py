@@ -20,9 +20,10 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.coordination.proofs import Proofs
+from celery_recommender.broker.events.outcomes import is_outcome
 from celery_recommender.broker.redis.connections import connect
-from celery_recommender.client import command_fields, is_outcome
 from celery_recommender.settings import Settings
 from recommender_engine.items import claimed_item
 from recommender_engine.items.commands import COMMAND_TYPES

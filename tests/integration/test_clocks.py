@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.embedded import find_server_program
 from celery_recommender.celery.worker.app import make_app
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from recommender_engine.items import EntryId
 from tests.support.clocks import FakeClock

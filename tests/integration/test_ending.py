@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from celery_recommender.client import Client, is_outcome
+from celery_recommender.broker.events.outcomes import is_outcome
+from celery_recommender.client import Client
 from celery_recommender.ending import ENDED_BY_SIGTERM, INTERRUPTED
 from celery_recommender.settings import Settings
 from recommender_engine.items import START

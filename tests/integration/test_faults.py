@@ -10,9 +10,10 @@ import pytest
 from redis import Redis
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.celery.worker.app import make_app
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from recommender_engine import open_recommender
 from recommender_engine.items import EntryId

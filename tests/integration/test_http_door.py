@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from celery_recommender.client import Client, is_outcome
+from celery_recommender.broker.events.outcomes import is_outcome
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.api.app import PREFIX
 from recommender_engine.items import START

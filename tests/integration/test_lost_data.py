@@ -17,11 +17,12 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 from redis import Redis
 
 from celery_recommender.broker.commands.continuity import Continuity
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.commands.log import CommandsLog
 from celery_recommender.broker.redis.connections import connect
 from celery_recommender.broker.redis.keys import GROUP
 from celery_recommender.celery.worker.app import make_app
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from recommender_engine.items import EntryId
 from tests.integration.conftest import Owners

@@ -16,12 +16,13 @@ from celery import Celery
 from click.testing import CliRunner
 from redis import Redis
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.redis.keys import ROUTES, PartitionKeys
 from celery_recommender.broker.routing.partitions import AppendedCommand
 from celery_recommender.celery.worker.app import make_app
 from celery_recommender.cli import main
 from celery_recommender.cli.operate.mover import MoveFailed, Mover
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from tests.support.processes import OwnerProcess
 from tests.support.servers import Embedded, running

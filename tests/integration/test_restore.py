@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.celery.worker.app import make_app
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.owner.continuity.recovery import _alike
 from celery_recommender.settings import Settings
 from recommender_engine import backups

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.coordination.proofs import NotPermitted
 from celery_recommender.broker.redis.connections import connect
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from recommender_engine.items import EntryId
 from tests.support.access import GuardedServer

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from redis import Redis
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.redis.connections import connect
-from celery_recommender.client import command_fields
 from tests.support.streams import KEYS, PROCESSED, Published, outcomes, published
 from tests.support.waiting import wait_until
 

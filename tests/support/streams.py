@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
+from celery_recommender.broker.events.outcomes import is_outcome
 from celery_recommender.broker.redis.keys import PartitionKeys
-from celery_recommender.client import is_outcome
 from recommender_engine.items import EntryId
 from tests.support.waiting import wait_until
 

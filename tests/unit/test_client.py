@@ -14,10 +14,12 @@ import pytest
 from redis.exceptions import RedisError
 
 from celery_recommender import Overloaded
+from celery_recommender.broker.commands.encoding import command_fields, new_key
+from celery_recommender.broker.events.outcomes import is_outcome
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.sending import send_rows, upsert
 from celery_recommender.cli.input.tally import Tally
-from celery_recommender.client import Client, command_fields, is_outcome, new_key
+from celery_recommender.client import Client
 from celery_recommender.records import Items, MappingOptions, open_records, resolve_mapping
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError, InvalidCommand

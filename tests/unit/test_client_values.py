@@ -12,7 +12,8 @@ from uuid import UUID
 import pytest
 from redis.exceptions import RedisError
 
-from celery_recommender.client import Client, command_fields
+from celery_recommender.broker.commands.encoding import command_fields
+from celery_recommender.client import Client
 from recommender_engine.errors import InvalidCommand
 from tests.support.pages import NOWHERE
 

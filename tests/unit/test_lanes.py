@@ -12,7 +12,7 @@ from celery.exceptions import QueueNotFound
 from kombu.exceptions import OperationalError
 from redis.exceptions import AuthenticationError, NoPermissionError, ReadOnlyError, ResponseError
 
-from celery_recommender.client import CommandFields
+from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.owner.delivery.lanes import DeliveryLane, ResultLane, is_away
 from celery_recommender.owner.delivery.threads import DeliveryJob, DeliveryThread, Failure, Job, ReplyJob
 from recommender_engine.items import EntryId, decode_entry

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.commands.log import decode
 from celery_recommender.broker.coordination.proofs import Secrets
-from celery_recommender.client import command_fields
 from recommender_engine.items import EntryId, RejectedCommand
 from recommender_engine.items.commands import COMMAND_TYPES
 from recommender_engine.items.limits import KEY_WINDOW_MS

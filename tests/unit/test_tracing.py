@@ -13,9 +13,9 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.commands.log import decode
 from celery_recommender.celery.worker.result_delivery import call_task
-from celery_recommender.client import command_fields
 from celery_recommender.owner.telemetry.spans import Spans
 from celery_recommender.settings import Settings
 from recommender_engine import Entry, EntryId, Recommender, open_recommender

@@ -14,13 +14,12 @@ from celery.exceptions import TimeoutError as CeleryTimeoutError
 
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.broker.redis.connections import connect, masked
-from celery_recommender.broker.redis.embedded import EmbeddedServer
+from celery_recommender.broker.redis.embedded import EmbeddedServer, redis_url
 from celery_recommender.broker.redis.fitness import require_usable
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.celery.tasks.questions import QuestionTask
 from celery_recommender.celery.worker.app import make_app
 from celery_recommender.celery.worker.plugin import catalogue
-from celery_recommender.client import redis_url
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender, open_recommender
 from recommender_engine.errors import ConfigurationError, StateLocked

@@ -10,7 +10,7 @@ from typing import Any
 from django.db import connections, models, transaction
 from django.db.models.signals import post_delete, post_init, post_save
 
-from celery_recommender.client import command_fields
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.django.models import PendingCommand
 from celery_recommender.django.sending import send_soon
 from recommender_engine.errors import InvalidCommand

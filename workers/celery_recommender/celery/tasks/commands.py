@@ -14,6 +14,7 @@ from celery.utils import uuid
 from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.admission import Overloaded
+from celery_recommender.broker.commands.encoding import CommandFields, command_fields
 from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.celery.messages.requests import request_from_context
 from celery_recommender.celery.tasks.moving import MOVING
@@ -21,7 +22,6 @@ from celery_recommender.celery.tasks.port import MOST_ITEMS, PortTask
 from celery_recommender.celery.tasks.questions import QUESTIONS
 from celery_recommender.celery.tasks.stream_producer import SentTask, StreamProducer
 from celery_recommender.celery.tasks.themes import FindThemes
-from celery_recommender.client import CommandFields, command_fields
 from celery_recommender.owner.delivery.replies import command_key, reply_address
 from celery_recommender.owner.delivery.threads import ReplyJob
 from recommender_engine.errors import InvalidCommand, RecommenderError

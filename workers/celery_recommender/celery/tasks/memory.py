@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from celery import Celery
 
+from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.broker.commands.log import decode
-from celery_recommender.client import CommandFields
 from celery_recommender.owner.delivery.replies import resolve_reply
 from celery_recommender.owner.delivery.threads import ReplyJob
 from celery_recommender.settings import Settings

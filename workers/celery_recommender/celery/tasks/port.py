@@ -9,8 +9,8 @@ from celery import Task
 from kombu import serialization
 from kombu.entity import Queue
 
+from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.celery.tasks.results import LookedUpResult
-from celery_recommender.client import CommandFields
 from celery_recommender.owner.delivery.replies import MOST_COMMANDS
 
 if TYPE_CHECKING:

@@ -6,11 +6,11 @@ from celery import Celery
 from kombu.entity import Queue
 
 from celery_recommender.broker.redis.connections import transport_options
+from celery_recommender.broker.redis.embedded import redis_url
 from celery_recommender.celery.consumer.guarded_consumer import guard
 from celery_recommender.celery.messages.parts import tell_what_is_missing
 from celery_recommender.celery.tasks.embed import Embed
 from celery_recommender.celery.worker.plugin import Plugin, attach
-from celery_recommender.client import redis_url
 from celery_recommender.owner.poison.watchdog import limit_s, watched
 from celery_recommender.plain_app import app_with_results, plain_app, prefixed
 from celery_recommender.settings import Settings

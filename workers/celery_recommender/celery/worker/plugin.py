@@ -17,6 +17,7 @@ from kombu.entity import Queue
 from redis import Redis
 from redis.exceptions import RedisError
 
+from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.broker.redis.connections import connect, masked
 from celery_recommender.broker.redis.fitness import require_fit, require_usable
@@ -28,7 +29,6 @@ from celery_recommender.celery.tasks.embed import Embed, asking
 from celery_recommender.celery.tasks.result_check import ResultCheck, ResultMarker
 from celery_recommender.celery.worker.app_server import with_server_of
 from celery_recommender.celery.worker.bootstep import make_owner_step
-from celery_recommender.client import CommandFields
 from celery_recommender.settings import Settings, wait_passively
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.event_log import event_log

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.text import Text
 
+from celery_recommender.broker.events.outcomes import in_run
 from celery_recommender.cli.asking import require_server
 from celery_recommender.cli.common import (
     BAND_STYLES,
@@ -44,7 +45,7 @@ from celery_recommender.cli.input.sending import (
 )
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
-from celery_recommender.client import Client, in_run
+from celery_recommender.client import Client
 from celery_recommender.records import ItemRow, Items, RecordReader, open_records
 from celery_recommender.records.interactions import resolve_interactions
 from celery_recommender.settings import Settings

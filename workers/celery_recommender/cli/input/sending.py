@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 
 import click
 
+from celery_recommender.broker.commands.encoding import CommandFields, command_fields
 from celery_recommender.broker.coordination.status import commands_waiting, read_status
 from celery_recommender.broker.routing.routes import collection_of
 from celery_recommender.cli.common import err
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.tally import Tally
-from celery_recommender.client import Client, CommandFields, command_fields
+from celery_recommender.client import Client
 from celery_recommender.records import BadRow, ItemRow
 from recommender_engine.items import CommandRejected, DeleteItem, EntryId, RecordInteraction, UpsertItem
 from recommender_engine.items.commands import validate

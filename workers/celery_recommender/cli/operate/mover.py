@@ -19,12 +19,13 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.continuity import group_and_last_id
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.coordination.status import commands_waiting, read_status
 from celery_recommender.broker.routing.partitions import AppendedCommand
 from celery_recommender.celery.tasks.moving import MovePageTask, MoveStatus
 from celery_recommender.celery.tasks.questions import QuestionTask
 from celery_recommender.celery.worker.app import make_app
-from celery_recommender.client import Client, command_fields
+from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from recommender_engine.errors import RecommenderError
 from recommender_engine.items import START, CommandRejected, EntryId, MoveCollection, ReceiveRecords

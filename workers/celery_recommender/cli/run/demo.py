@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.progress import Progress, TaskID
 
+from celery_recommender.broker.events.outcomes import is_outcome
 from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable, progress_bar
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.mapping_options import (
@@ -24,7 +25,7 @@ from celery_recommender.cli.input.sending import acceptable, send_rows, upsert
 from celery_recommender.cli.input.tally import Tally
 from celery_recommender.cli.output.event_lines import event_line, laid_out
 from celery_recommender.cli.run.samples import SAMPLES, sample_file
-from celery_recommender.client import Client, is_outcome
+from celery_recommender.client import Client
 from celery_recommender.records import Items
 from celery_recommender.sandbox import nearby, running_worker, sandboxed
 from celery_recommender.settings import Settings

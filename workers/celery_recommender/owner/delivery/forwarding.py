@@ -15,12 +15,12 @@ from typing import Any
 from redis.client import Pipeline
 from redis.exceptions import NoPermissionError, ResponseError
 
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.commands.refusals import payload_of, sentence
 from celery_recommender.broker.coordination.held_partition import HeldPartition
 from celery_recommender.broker.coordination.proofs import NotPermitted, Proofs
 from celery_recommender.broker.redis.availability import AWAY
 from celery_recommender.broker.redis.keys import PartitionKeys
-from celery_recommender.client import command_fields
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
 from recommender_engine.event_log import event_log

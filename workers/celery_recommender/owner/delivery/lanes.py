@@ -14,8 +14,8 @@ from typing import Any
 from kombu.exceptions import OperationalError
 from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
 
+from celery_recommender.broker.commands.encoding import CommandFields, command_fields
 from celery_recommender.broker.redis.availability import AWAY
-from celery_recommender.client import CommandFields, command_fields
 from celery_recommender.owner.delivery.threads import DeliveryJob, Failure
 from recommender_engine.event_log import event_log
 from recommender_engine.items import CommandRejected, RefuseMessage

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from redis.exceptions import OutOfMemoryError
 
 from celery_recommender.broker.commands.admission import Overloaded
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.broker.commands.log import CommandsLog
 from celery_recommender.broker.redis.availability import AWAY
-from celery_recommender.client import command_fields
 from celery_recommender.settings import Settings, naming
 from recommender_engine import Recommender
 from recommender_engine.errors import StateError, StateFull

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 
-from celery_recommender.client import command_fields
+from celery_recommender.broker.commands.encoding import command_fields
 from celery_recommender.web.api.bodies import (
     Given,
     Interactions,
