@@ -240,6 +240,59 @@ def test_an_undo_that_failed_is_tried_again_and_stays_in_the_collections_that_ar
     assert (len(desk.sent), claims.count_given("browser")) == (4, 0), "what may not be seen is left alone"
 
 
+def token_of(preview: str) -> str:
+    found = re.search(r'name="token" value="(\w+)"', preview)
+    assert found is not None
+    return found[1]
+
+
+def test_many_pairs_are_answered_after_a_preview_and_taken_back_together(
+    queued: list[tuple[str, str]], client: Client, address: str
+) -> None:
+    everything = {"collection": "tickets", "percent": "1"}
+    with Reviewer(address) as ann, Reviewer(address) as jo:
+        taken = named(jo.card())
+        assert "Same” joins a group of 1 with the group of 1" in ann.page("/review/card", collection="tickets")
+        ann.press(ann.card(), "skip")
+        assert "No pair is waiting at 100" in ann.page("/review/bulk", collection="tickets", percent="100")
+        preview = ann.page("/review/bulk", **everything)
+        shown = [pair for pair in queued if f">{pair[0]}<" in preview]
+        assert set(shown) == set(queued) - {taken}, "what another person has is left out"
+        token = token_of(preview)
+        before = groups_of(client, *sum(queued, ()))
+        assert accepted(client) == [], "a preview answers nothing"
+        for _ in range(2):  # pressed twice
+            done = ann.give("/review/bulk", token=token)
+            assert f"Answers given: {len(shown)}" in done
+        given = accepted(client)
+        assert sorted((one["item_id"], one["other_id"]) for one in given) == sorted(shown)
+        assert {(one["answer"], one["by"]) for one in given} == {("same", pwd.getpwuid(os.geteuid()).pw_name)}
+        assert all(len(set(groups_of(client, *pair))) == 1 for pair in shown)
+        assert "has ended" in jo.give("/review/bulk", 409, token=token), "another browser's preview"
+        assert "has ended" in ann.give("/review/bulk", 409, token="0" * 32)
+
+        back = {"token": token, "collection": "tickets"}
+        assert "Preview" in ann.give("/review/bulk/back", **back)
+        assert groups_of(client, *sum(queued, ())) == before
+        assert client.ask("recommender.answers", collection="tickets") == []
+        assert "has ended" in ann.give("/review/bulk/back", 409, **back)
+
+
+def test_answers_in_bulk_that_contradict_are_counted(
+    queued: list[tuple[str, str]], client: Client, address: str
+) -> None:
+    with Reviewer(address) as ann:
+        token = token_of(ann.page("/review/bulk", collection="tickets", percent="1"))
+        one, other = queued[0]
+        client.outcome(client.feedback(one, "different", other, collection="tickets"))
+        gone, _ = queued[1]
+        client.outcome(client.delete(gone, "tickets"))
+        done = ann.give("/review/bulk", token=token)
+        assert f"Answers given: {len(queued)}" in done
+        assert "an item is gone: 2" in done
+        assert client.ask("recommender.get", one, collection="tickets")["duplicate_of"] is None
+
+
 def test_what_the_page_keeps_is_bounded_and_has_an_end(client: Client, owner_process: Owners) -> None:
     claims = Claims(client.redis, client.keys.web)
     pairs = [Pair("c", str(number), f"{number}'") for number in range(2200)]

@@ -16,6 +16,7 @@ from celery_recommender.web.api.app import PREFIX, create_api
 from celery_recommender.web.api.bodies import MOST_AT_ONCE
 from celery_recommender.web.api.commands import COMMAND_ROUTES, _key
 from celery_recommender.web.app import create_app
+from celery_recommender.web.desk.desk import Desk, Health
 from celery_recommender.web.security.guard import MOST_BYTES
 from celery_recommender.web.security.users import Role, User, UsersFile, hashed_key, new_key
 from celery_recommender.web.security.visitors import Visitor
@@ -173,6 +174,19 @@ def test_a_key_does_what_its_role_and_collections_permit(client: _Sent, tmp_path
     assert status(Role.CONFIGURE, "/collections/settings", settings_, "PUT") == 202
     users.remove("the-answer")
     assert status(Role.ANSWER, "/items", item) == 401, "a removed key is out at once"
+
+
+def test_a_key_that_is_limited_gets_no_counts_of_what_it_does_not_see(
+    client: _Sent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Desk, "health", lambda self: [Health("default", "running", items=7)])
+    users, counts = UsersFile(tmp_path / "users.json"), {}
+    for name, collections in (("limited", ("tickets",)), ("all", ())):
+        key = new_key()
+        users.put(name, User(key=hashed_key(key), collections=collections))
+        caller = door(client, NOWHERE.replaced(web_users=users.path), authorization=f"Bearer {key}")
+        counts[name] = caller.get("/health").json()[0]["items"]
+    assert counts == {"limited": None, "all": 7}
 
 
 def test_an_answer_names_the_caller(client: _Sent, tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ import pytest
 
 from recommender_engine import Entry, Recommender
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Band
+from recommender_engine.items import Band, Item
 from recommender_engine.items.cursors import cursor
-from recommender_engine.matching import LearnedMatcher, MatcherFactory
+from recommender_engine.matching import LearnedMatcher, MatcherFactory, Segment, View, kind_of_items
 from recommender_engine.pipeline.queries import listed_items, listing, paging, review_queue, statistics, views
 from recommender_engine.store import BANDS, HOUR_MS
 from tests.support.engine import Log, opened
@@ -197,6 +197,21 @@ def test_an_answered_pair_leaves_the_queue(engine: Recommender) -> None:
     assert (pair.item.id, pair.other.id) not in {(one.item.id, one.other.id) for one in left}
 
 
+def test_a_pair_says_what_the_answer_same_will_change(engine: Recommender) -> None:
+    log = Log(1_750_000_000_000)
+    for _ in range(3):
+        pair = engine.review(limit=1).pairs[0]
+        original = pair.other.duplicate_of or pair.other.id
+        before = {item.id: item.duplicate_of for item in listed(engine, limit=200)}
+        sizes = [engine.group("default", side.id).size for side in (pair.item, pair.other)]
+        assert [pair.item.group_size, pair.other.group_size] == sizes
+        engine.process([log.feedback(pair.item.id, "same", pair.other.id)])
+        after = {item.id: item.duplicate_of for item in listed(engine, limit=200)}
+        changed = {id_ for id_, repeated in after.items() if before[id_] != repeated}
+        assert len(changed) == pair.item.group_size
+        assert {after[id_] for id_ in changed} == {original}
+
+
 def test_a_pair_that_a_chain_of_answers_settles_is_not_in_the_queue(engine: Recommender) -> None:
     pair = engine.review(limit=1).pairs[0]
     log = Log(1_750_000_000_000)
@@ -368,6 +383,28 @@ def test_a_preview_counts_by_the_stated_probabilities(
     for band in Band:
         shares = Counter(min(int(one.probability * 100 + 1e-9), 99) for one in items if one.band is band)
         assert found.histogram[band] == tuple(shares[part] for part in range(100))
+
+
+def test_a_preview_of_a_target_precision_takes_the_border_of_the_usual_kind_of_text(engine: Recommender) -> None:
+    model = engine._models.of("default")
+    kinds = {
+        kind_of_items(*(Item(id=side.id, text=side.text) for side in (pair.item, pair.other)))
+        for pair in all_pages(lambda after: engine.review(after=after), "pairs")
+    }
+    borders = []
+    for target in (0.5, 0.8, 0.9, 0.999):
+        found = engine.preview(target_precision=target)
+        assert found is not None
+        assert found.settings.target_precision == 0.95, "those of now"
+        expected = {min(model.duplicate_threshold(target, Segment(View.STREAM, kind)), 1.0) for kind in kinds}
+        assert found.duplicate_from in expected
+        assert found == engine.preview(duplicate_from=found.duplicate_from)
+        borders.append(found.duplicate_from)
+    assert borders == sorted(borders)
+    with pytest.raises(InvalidCommand, match="target_precision"):
+        engine.preview(target_precision=0.2)
+    with pytest.raises(InvalidCommand, match="not both"):
+        engine.preview(target_precision=0.9, duplicate_from=0.9)
 
 
 @pytest.mark.parametrize(("field", "border"), [("duplicate_from", 1.1), ("review_from", "0.5"), ("review_from", True)])

@@ -534,7 +534,11 @@ class Recommender:
         return self._statistics.overview(after, limit)
 
     def preview(
-        self, collection: str = "default", duplicate_from: float | None = None, review_from: float | None = None
+        self,
+        collection: str = "default",
+        duplicate_from: float | None = None,
+        review_from: float | None = None,
+        target_precision: float | None = None,
     ) -> BandPreview | None:
         """How many items would stand in each band, at once; ``None`` when there is no such collection.
 
@@ -545,11 +549,13 @@ class Recommender:
             collection: its name.
             duplicate_from: probability from which an item would be a duplicate, in [0, 1]; by default none moves there.
             review_from: probability from which an item would be for review, in [0, 1]; by default as now.
+            target_precision: instead of ``duplicate_from``, in [0.5, 0.999]: the border is the one that the matcher
+                has for it, for the kind of text that most pairs of the collection have.
 
         Raises:
-            InvalidCommand: a probability is wrong; ``field`` names it.
+            InvalidCommand: an argument is wrong; ``field`` names it.
         """
-        return self._statistics.preview(collection, duplicate_from, review_from)
+        return self._statistics.preview(collection, duplicate_from, review_from, target_precision)
 
     def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
         """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""

@@ -101,6 +101,15 @@ class GroupTable:
         counted = self._db.execute(f"SELECT count(*) FROM items WHERE grp=?{visible}", (group, *since))  # noqa: S608
         return int(counted.fetchone()[0])
 
+    def sizes(self, groups: Collection[str], limit: int, hidden_ms: int | None = None) -> dict[str, int]:
+        """Number of items of each of some groups, at most ``limit`` of a group are counted; hidden as for `size`."""
+        rows = self._db.execute(
+            "SELECT value, (SELECT count(*) FROM (SELECT 1 FROM items WHERE grp=value AND at_ms > ? LIMIT ?))"
+            " FROM json_each(?)",
+            (-1 if hidden_ms is None else hidden_ms, limit, json.dumps(sorted(groups))),
+        )
+        return dict(rows.fetchall())
+
     def times(self, group: str, limit: int) -> list[int]:
         """When the items of a group happened, the latest arrival first, at most ``limit``; 0 where it is not known.
 

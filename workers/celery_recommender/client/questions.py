@@ -189,6 +189,7 @@ class Questions(Connected):
         *,
         duplicate_from: float | None = None,
         review_from: float | None = None,
+        target_precision: float | None = None,
         timeout_s: float = 30.0,
     ) -> dict[str, Any] | None:
         """How many items would stand in each band, by stated probabilities alone; see ``recommender.preview``.
@@ -197,6 +198,7 @@ class Questions(Connected):
             collection: its name; the result is ``None`` when there is no such collection.
             duplicate_from: probability from which an item would be a duplicate; by default none moves there.
             review_from: probability from which an item would be for review; by default as now.
+            target_precision: instead of ``duplicate_from``: the border that this setting would give.
             timeout_s: how long to wait for the owner.
         """
         found: dict[str, Any] | None = self.ask(
@@ -204,6 +206,7 @@ class Questions(Connected):
             collection=collection,
             duplicate_from=duplicate_from,
             review_from=review_from,
+            target_precision=target_precision,
             timeout_s=timeout_s,
         )
         return found

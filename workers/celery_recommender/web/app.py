@@ -15,12 +15,13 @@ from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.api import reference
 from celery_recommender.web.api.app import PREFIX, create_api
+from celery_recommender.web.desk.bulk import BulkDesk
 from celery_recommender.web.desk.claims import Claims
 from celery_recommender.web.desk.desk import Desk
 from celery_recommender.web.desk.feed import Feed
 from celery_recommender.web.desk.letters import Letters
 from celery_recommender.web.desk.review import ReviewDesk
-from celery_recommender.web.pages import answers, feed, item, items, letters, login, overview, review, search
+from celery_recommender.web.pages import answers, bulk, feed, items, letters, login, overview, review, search
 from celery_recommender.web.security.access import visitor_of
 from celery_recommender.web.security.cookies import Cookies
 from celery_recommender.web.security.exposure import is_loopback
@@ -31,7 +32,7 @@ from celery_recommender.web.shown.rendering import STATIC, Rendering
 from celery_recommender.web.shown.strings import LANGUAGES
 from celery_recommender.web.telling import tell_errors
 
-_ROUTERS = (overview, review, items, search, item, feed, answers, letters, reference)
+_ROUTERS = (overview, review, bulk, items, search, feed, answers, letters, reference)
 _THREADS = 32
 _YEAR_S = 31_536_000
 
@@ -48,7 +49,9 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     state.settings = settings
     state.desk = Desk(settings, client)
     state.feed = Feed(client)
-    state.review = ReviewDesk(state.desk, Claims(client.redis, client.keys.web))
+    claims = Claims(client.redis, client.keys.web)
+    state.review = ReviewDesk(state.desk, claims)
+    state.bulk = BulkDesk(state.desk, claims, client.redis, client.keys.web)
     state.letters = Letters(client.redis, settings)
     sessions = Sessions(client.redis, client.keys.web, settings.web_session_hours)
     state.visitors = Visitors(settings, sessions)

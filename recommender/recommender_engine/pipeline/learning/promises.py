@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from recommender_engine.items import Band, Item
 from recommender_engine.items.values import Value
-from recommender_engine.matching import Answered, Floats, PairModel, Promise, Segment, promises
+from recommender_engine.matching import (
+    Answered,
+    Floats,
+    Kind,
+    PairModel,
+    Promise,
+    Segment,
+    View,
+    kind_of_items,
+    promises,
+)
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM, answered, answered_since, recorded
 from recommender_engine.recent import Recent
-from recommender_engine.store import SqliteStore, TrainingExample
+from recommender_engine.store import CODES, Collection, ListedRow, Place, SqliteStore, TrainingExample
+from recommender_engine.store.items import item_of
 
 _NOTHING = Answered(np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.bool_), [])
+_SAMPLED = 20  # pairs whose kinds are looked at
 _KEPT = 100  # collections of which answers are kept in memory, up to 100 kB each
 
 
@@ -108,6 +122,30 @@ class Promises:
         found = {one.name: [view for view in self.closed(one.name) if view.view == "stream"] for one in there[:most]}
         return {name: closed for name, closed in found.items() if closed}
 
+    def border(self, collection: Collection, target: float) -> float:
+        """The probability from which pairs are flagged under a target precision, in a stream and for the usual kind.
+
+        That is the kind that most of the newest flagged or reviewed pairs have. Above 1 where it is not measured.
+
+        Args:
+            collection: with a learned matcher.
+            target: the precision, in (0, 1).
+        """
+        model = self._models.of(collection.name)
+        return model.duplicate_threshold(target, Segment(View.STREAM, self._usual_kind(collection)))
+
+    def _usual_kind(self, collection: Collection) -> Kind:
+        listing, bands = self._store.listing, (CODES[Band.DUPLICATE], CODES[Band.REVIEW])
+        places = listing.by_arrival(collection.id, bands, Place.beginning(descending=True), _SAMPLED, descending=True)
+        rows = listing.rows([place.seq for place in places])
+        others = listing.rows({row.matched_seq for row in rows.values() if row.matched_seq is not None})
+        kinds = Counter(
+            kind_of_items(_item(row), _item(others[row.matched_seq or 0]))
+            for row in rows.values()
+            if row.matched_seq in others
+        )
+        return max(Kind, key=lambda kind: kinds[kind])
+
     def asked_at(self, collection: int, segment: Segment) -> Floats:
         """Probabilities of the pairs of a place that were answered, as they were stated then; the highest first."""
         said, stated = self._given(collection)
@@ -147,3 +185,7 @@ class Promises:
         if rows[learned:]:
             said = taught.and_also(answered_since(rows[learned:], self._models.by_number(collection)))
         return _Read(of, said, recorded(rows), before, taught)
+
+
+def _item(row: ListedRow) -> Item:
+    return item_of(row.id, "", row.compared or row.content, "{}")

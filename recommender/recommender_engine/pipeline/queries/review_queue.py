@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Band, Reason
@@ -19,6 +19,9 @@ from recommender_engine.store import CODES, Collection, ListedRow, Place, Sqlite
 MOST_PAIRS = 100
 """Pairs of a page at most."""
 
+MOST_COUNTED = 1000
+"""Items of a group that are counted."""
+
 LONGEST_SHOWN = 8000
 """Characters of each text."""
 
@@ -32,13 +35,17 @@ class ReviewItem(ListedItem):
     Attributes:
         compared: what of its text is compared, ``None`` where that is all of it. Reasons say where in that the evidence
             stands.
+        group_size: items of its group, itself among them; 1,000 stands for more too.
     """
 
     compared: str | None
+    group_size: int
 
 
 class ReviewPair(Value):
     """Two items of which a person is to say whether they are the same thing.
+
+    ``same`` merges their groups: every item of the group of ``item`` will then repeat the earliest of the other group.
 
     Attributes:
         item: in ``review``; its probability is the one that was stated.
@@ -117,11 +124,13 @@ class ReviewQueue:
         items = self._listed.of(collection, open_, LONGEST_SHOWN)
         shown = self._listed.of(collection, [others[row.matched_seq or 0] for row in open_], LONGEST_SHOWN)
         verdicts = self._store.items.verdicts([row.seq for row in open_])
+        groups = {one.group for one in (*items.values(), *shown.values())}
+        sizes = self._store.groups.sizes(groups, MOST_COUNTED, collection.hidden_ms)
         return {
             row.seq: (
                 ReviewPair(
-                    item=_compared(items[row.seq], row),
-                    other=_compared(shown[other], others[other]),
+                    item=_compared(items[row.seq], row, sizes),
+                    other=_compared(shown[other], others[other], sizes),
                     probability=self._now(collection, row),
                     reasons=verdicts[row.seq].reasons,
                     worth=row.worth or 0.0,
@@ -145,5 +154,6 @@ class ReviewQueue:
         return stated_now(self._model_of(collection.name), row.worth)
 
 
-def _compared(item: ListedItem, row: ListedRow) -> ReviewItem:
-    return ReviewItem(**item.model_dump(), compared=compared_text(row, LONGEST_SHOWN))
+def _compared(item: ListedItem, row: ListedRow, sizes: Mapping[str, int]) -> ReviewItem:
+    compared = compared_text(row, LONGEST_SHOWN)
+    return ReviewItem(**item.model_dump(), compared=compared, group_size=sizes[item.group])

@@ -6,7 +6,8 @@ from collections import Counter
 from typing import Any
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import Band
+from recommender_engine.items import Band, CollectionSettings, ConfigureCollection
+from recommender_engine.items.commands import validate
 from recommender_engine.items.cursors import cursor, place_of
 from recommender_engine.items.values import Value
 from recommender_engine.pipeline.collections import Collections
@@ -88,11 +89,16 @@ class BandPreview(Value):
         bands: of now.
         preview: with the borders that were asked for, by the stated probabilities alone.
         histogram: items by band and hundredth of their probability, 100 numbers each, the least probable first.
+        duplicate_from: the probability from which ``preview`` has items as duplicates; ``None``: no border was asked
+            for. 1 where the target precision is not measured: only the same text is a duplicate then.
+        settings: of the collection, as they are now.
     """
 
     bands: dict[Band, int]
     preview: dict[Band, int]
     histogram: dict[Band, tuple[int, ...]]
+    duplicate_from: float | None
+    settings: CollectionSettings
 
 
 class Statistics:
@@ -157,12 +163,23 @@ class Statistics:
             next=cursor("overview", (shown[-1].name,)) if len(found) > most else None,
         )
 
-    def preview(self, name: str, duplicate_from: float | None, review_from: float | None) -> BandPreview | None:
+    def preview(
+        self, name: str, duplicate_from: float | None, review_from: float | None, target_precision: float | None
+    ) -> BandPreview | None:
         """How many items would stand in each band; see ``Recommender.preview``."""
         duplicate, review = _border(duplicate_from, "duplicate_from"), _border(review_from, "review_from")
+        if target_precision is not None:
+            validate(ConfigureCollection, {"collection": name, "settings": {"target_precision": target_precision}})
+            if duplicate is not None:
+                raise InvalidCommand(
+                    "invalid_value", "give duplicate_from or target_precision, not both", "target_precision"
+                )
         collection = self._collections.find(name)
         if collection is None:
             return None
+        if target_precision is not None and collection.settings.compares_texts:
+            duplicate_from = min(self._promises.border(collection, target_precision), 1.0)
+            duplicate = _border(duplicate_from, "duplicate_from")
         bands, moved = dict.fromkeys(BANDS, 0), dict.fromkeys(BANDS, 0)
         histogram = {band: [0] * _HUNDREDTHS for band in BANDS}
         for code, part, items in self._store.standings.probabilities(collection.id):
@@ -171,7 +188,11 @@ class Statistics:
             moved[_moved(band, part, duplicate, review)] += items
             histogram[band][min(part * _HUNDREDTHS // PARTS, _HUNDREDTHS - 1)] += items
         return BandPreview(
-            bands=bands, preview=moved, histogram={band: tuple(counts) for band, counts in histogram.items()}
+            bands=bands,
+            preview=moved,
+            histogram={band: tuple(counts) for band, counts in histogram.items()},
+            duplicate_from=duplicate_from,
+            settings=collection.settings,
         )
 
     def _overview_of(self, collection: Collection) -> CollectionOverview:

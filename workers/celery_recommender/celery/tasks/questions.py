@@ -347,10 +347,15 @@ class Preview(QuestionTask):
     name = "recommender.preview"
 
     def run(
-        self, collection: str = "default", duplicate_from: float | None = None, review_from: float | None = None
+        self,
+        collection: str = "default",
+        duplicate_from: float | None = None,
+        review_from: float | None = None,
+        target_precision: float | None = None,
     ) -> dict[str, Any] | None:
-        """``bands``, ``preview`` and ``histogram``; ``None`` without such a collection. See ``Recommender.preview``."""
-        found = self.ask(lambda engine: engine.preview(collection, duplicate_from, review_from), collection)
+        """Counts, histogram and settings; ``None`` without such a collection. See ``Recommender.preview``."""
+        borders = duplicate_from, review_from, target_precision
+        found = self.ask(lambda engine: engine.preview(collection, *borders), collection)
         return None if found is None else found.model_dump(mode="json")
 
 

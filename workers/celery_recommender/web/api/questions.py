@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
@@ -97,5 +97,9 @@ def outcome(
 
 @router.get("/health", operation_id="health")
 def health(caller: Looks, desk: AtDesk) -> JSONResponse:
-    """How the owner of each partition is: its state, and how many commands wait."""
-    return JSONResponse([one._asdict() for one in desk.health()])
+    """How the owner of each partition is: its state, and how many commands wait.
+
+    A key that is limited to some collections gets no count of the items: that of others is in it.
+    """
+    hidden: dict[str, Any] = {"items": None} if caller.collections else {}
+    return JSONResponse([{**one._asdict(), **hidden} for one in desk.health()])

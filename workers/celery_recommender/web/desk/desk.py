@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
@@ -22,6 +23,7 @@ _SILENT_AFTER_MS = 2500  # a living owner renews its status twice a second, also
 _GONE_AFTER_MS = 5000  # on a machine under load a living one may be late: it is still asked, for a shorter time
 _SILENT_TIMEOUT_S = 5.0
 _STATUS_MS = 15_000
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 
 State = Literal["running", "starting", "silent", "away", "unreachable"]
 
@@ -130,6 +132,28 @@ class Desk:
             return self.client.outcome(position, timeout_s=OUTCOME_TIMEOUT_S)
         except TimeoutError:
             return None
+
+    def outcomes(self, keys: list[str], collection: str) -> list[dict[str, Any] | None]:
+        """The events that answer commands that were sent in this order, by their keys, once the last is decided.
+
+        Args:
+            keys: of the commands, at most 1,000.
+            collection: of the commands.
+
+        Returns:
+            ``None`` for each that waits for its owner.
+        """
+        end_s, pause_s = time.monotonic() + ANSWER_TIMEOUT_S, _FIRST_PAUSE_S
+        try:
+            while self.ask("recommender.outcomes", keys[-1:], collection=collection)[0] is None:
+                if time.monotonic() + pause_s > end_s:
+                    break
+                time.sleep(pause_s)
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+            found: list[dict[str, Any] | None] = self.ask("recommender.outcomes", keys, collection=collection)
+        except OwnerAway:
+            return [None] * len(keys)
+        return found
 
     def answer(
         self, one: str, answer: str, other: str | None, collection: str, by: str, key: str

@@ -19,6 +19,20 @@ class Side(NamedTuple):
     text: str
 
 
+class Effect(NamedTuple):
+    """What ``same`` would change: two groups become one.
+
+    Attributes:
+        size: items of the later group, which all would repeat another item then; 1,000 stands for more too.
+        other_size: items of the earlier group.
+        original: the item that they would repeat.
+    """
+
+    size: int
+    other_size: int
+    original: str
+
+
 class Card(NamedTuple):
     """A pair that a person is asked about.
 
@@ -27,7 +41,7 @@ class Card(NamedTuple):
         one, other: what they say; ``one`` is the later one.
         probability: that they are the same thing.
         reasons: of the verdict.
-        apart: whether they are in two groups now.
+        effect: of the answer ``same``; ``None``: they are in one group already.
         key: names the answer, so that it counts once.
     """
 
@@ -36,8 +50,13 @@ class Card(NamedTuple):
     other: Side
     probability: float
     reasons: list[dict[str, Any]]
-    apart: bool
+    effect: Effect | None
     key: str
+
+    @property
+    def apart(self) -> bool:
+        """Whether they are in two groups now."""
+        return self.effect is not None
 
 
 class Reviewer(NamedTuple):
@@ -89,8 +108,9 @@ class ReviewDesk:
         ids = ({"id": pair.one}, {"id": pair.other})
         verdict = self._desk.ask("recommender.compare", *ids, collection=pair.collection)
         one, other = (Side(id_, _compared(views[id_])) for id_ in (pair.one, pair.other))
-        apart = views[pair.one]["group"] != views[pair.other]["group"]
-        return Card(pair, one, other, verdict["probability"], verdict["reasons"], apart, _key())
+        groups = [self._desk.ask("recommender.group", id_, collection=pair.collection, limit=1) for id_ in pair[1:]]
+        effect = _effect(*groups) if all(groups) else None
+        return Card(pair, one, other, verdict["probability"], verdict["reasons"], effect, _key())
 
     def taken(self, pair: Pair, who: Reviewer) -> Held | None:
         """Who has a pair or has answered it; ``None``: it is this reviewer's to answer, claimed again if need be."""
@@ -131,7 +151,7 @@ class ReviewDesk:
         if not sees(pair.collection):
             self.claims.forget(kept, who.browser)
             return None
-        for step, answer in enumerate(_steps_back(kept.given)):
+        for step, answer in enumerate(steps_back(kept.given)):
             self._send(pair, answer, who, f"{kept.name}{step}")
         self.claims.forget(kept, who.browser)
         self.claims.free(pair)
@@ -139,7 +159,7 @@ class ReviewDesk:
         return self.card_of(pair)
 
 
-def _steps_back(given: Given) -> tuple[str, ...]:
+def steps_back(given: Given) -> tuple[str, ...]:
     """Answers that undo one. To withdraw it changes no group, so what it has joined is parted, and the reverse."""
     if given.answer == "unsure":
         return ()
@@ -150,8 +170,19 @@ def _steps_back(given: Given) -> tuple[str, ...]:
 
 def _card(pair: Pair, found: dict[str, Any]) -> Card:
     one, other = (Side(found[name]["id"], _compared(found[name])) for name in ("item", "other"))
-    apart = found["item"]["group"] != found["other"]["group"]
-    return Card(pair, one, other, found["probability"], found["reasons"], apart, _key())
+    item, match = found["item"], found["other"]
+    effect = None
+    if item["group"] != match["group"]:
+        effect = Effect(item["group_size"], match["group_size"], match["duplicate_of"] or match["id"])
+    return Card(pair, one, other, found["probability"], found["reasons"], effect, _key())
+
+
+def _effect(group: dict[str, Any], other: dict[str, Any]) -> Effect | None:
+    """Of two groups as `recommender.group` answers them, with their earliest members."""
+    if group["group"] == other["group"]:
+        return None
+    earlier, later = sorted((group, other), key=lambda one: one["members"][0]["arrived_at"])
+    return Effect(later["size"], earlier["size"], earlier["members"][0]["id"])
 
 
 def _compared(view: dict[str, Any]) -> str:

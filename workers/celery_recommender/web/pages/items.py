@@ -1,19 +1,20 @@
-"""The items of a collection by band, and the group of an item."""
+"""The items of a collection by band, one item with its verdict, and the group of an item."""
 
 from __future__ import annotations
 
 import secrets
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from celery_recommender.web.pages.parts import AtDesk, page
+from celery_recommender.web.pages.parts import AtDesk, page, shown_text
 from celery_recommender.web.security.access import Asked, Who
 
 router = APIRouter()
 
 _PAGE = 50
+_SIMILAR = 10
 
 Band = Literal["", "duplicate", "review", "similar", "new"]
 Order = Literal["arrival", "probability"]
@@ -37,6 +38,21 @@ def items(
     listed = found or {"items": [], "next": None}
     part = "items_part.html" if after is not None and "hx-request" in request.headers else "items.html"
     return page(request, part, collection=collection, band=band, order=order, text=text, found=listed)
+
+
+@router.get("/item")
+def item(
+    request: Request, visitor: Who, collection: Asked, desk: AtDesk, id_: Annotated[str, Query(alias="id")]
+) -> HTMLResponse:
+    """The item as it stands, beside the one that its verdict speaks of."""
+    view = desk.items([id_], collection).get(id_)
+    if view is None:
+        return page(request, "told.html", 404, code="no_item", detail=id_)
+    similar = desk.ask("recommender.recommend", id_, collection=collection, limit=_SIMILAR) or []
+    matched = view["matched_id"] and desk.items([view["matched_id"]], collection).get(view["matched_id"])
+    values: dict[str, Any] = {"view": view, "text": shown_text(view), "matched": matched, "similar": similar}
+    other = shown_text(matched) if matched else ""
+    return page(request, "item.html", collection=collection, other=other, key=secrets.token_hex(16), **values)
 
 
 @router.get("/group")

@@ -13,7 +13,7 @@ from celery_recommender.broker.commands.admission import Overloaded
 from celery_recommender.web.desk.claims import Given, Held, Pair
 from celery_recommender.web.desk.desk import OwnerAway
 from celery_recommender.web.desk.review import Card, ReviewDesk, Reviewer
-from celery_recommender.web.pages.item import chain_of, refusal
+from celery_recommender.web.pages.answers import chain_of, refusal
 from celery_recommender.web.pages.parts import page
 from celery_recommender.web.security.access import ANSWERS, Asked, Posted, Who
 from celery_recommender.web.security.visitors import Visitor
