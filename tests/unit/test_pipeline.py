@@ -734,6 +734,30 @@ def test_the_model_of_a_collection_with_vectors_stays(log: Log) -> None:
     assert engine.stats()["collections"]["tickets"]["model"] == DeterministicEncoder(32).identity.key
 
 
+@pytest.mark.parametrize(
+    ("type_", "data", "code"),
+    [
+        ("item.upsert", {"id": "a", "text": "\u200b"}, "empty_text"),
+        ("item.upsert", {"id": "a", "text": SHOP, "vector": [1.0]}, "wrong_dimension"),
+        ("interaction.recorded", {"item": "a", "user": "u", "kind": "sniff"}, "unknown_kind"),
+        ("interaction.recorded", {"item": "a", "user": "u", "kind": "rate"}, "missing_field"),
+        (
+            "recommendation.shown",
+            {"recommendation_id": "r", "items": ["a"], "scenario": "home"},
+            "unknown_scenario",
+        ),
+        ("recommendations.subscribed", {"user": "u", "scenario": "home"}, "unknown_scenario"),
+        ("collection.configured", {"settings": {"model": "another"}}, "unknown_model"),
+    ],
+)
+def test_a_rejected_command_makes_no_collection(
+    engine: Recommender, log: Log, type_: str, data: dict[str, Any], code: str
+) -> None:
+    (found,) = outcomes(engine, log.add(type_, {"collection": "new", **data}))
+    assert found.get("code") == code
+    assert engine.stats()["collections"] == {}
+
+
 def test_a_collection_whose_model_is_not_served_rejects_its_items_only(log: Log) -> None:
     class NoDefault:
         names = ("mine",)

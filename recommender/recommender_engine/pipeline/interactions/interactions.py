@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import (
+    CollectionSettings,
     Entry,
     EntryId,
     EraseUser,
@@ -44,8 +45,8 @@ class Interactions:
             InvalidCommand: the collection has no such kind of interaction, or a rating comes without its value; or it
                 would make one collection too many.
         """
+        weight = weight_of(self._collections.settings(command.collection), command)
         collection = self._collections.require(command.collection)
-        weight = weight_of(collection, command)
         at_ms = time_of(decision, command.time)
         rows, key = self._store.behaviour, _key(command.user, command.session)
         user = rows.user(collection.id, key) or rows.add_user(collection.id, key, at_ms)
@@ -134,13 +135,12 @@ def forget_user(store: SqliteStore, collection: Collection | None, entry: Entry,
     return interactions
 
 
-def weight_of(collection: Collection, command: RecordInteraction) -> float:
+def weight_of(settings: CollectionSettings, command: RecordInteraction) -> float:
     """The weight of an interaction under the settings of its collection; below 0: the item is not wanted.
 
     Raises:
         InvalidCommand: there is no such kind, or a rating has no value.
     """
-    settings = collection.settings
     if command.kind not in settings.interaction_weights:
         known = ", ".join(settings.interaction_weights)
         raise InvalidCommand(

@@ -44,9 +44,9 @@ class Subscribing:
                     reason="unknown_item",
                 )
             )
-        collection = self._collections.require(command.collection)
         if command.scenario is not None:
-            require_scenario(command.scenario, collection.settings, "scenario")
+            require_scenario(command.scenario, self._collections.settings(command.collection), "scenario")
+        collection = self._collections.require(command.collection)
         if self._store.subscriptions.counts.of(collection.id) >= MAX_SUBSCRIPTIONS:
             raise InvalidCommand(
                 "too_many_subscriptions",
