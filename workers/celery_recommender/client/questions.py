@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from celery_recommender.broker.redis.embedded import redis_url
 from celery_recommender.broker.redis.keys import PartitionKeys
@@ -311,7 +312,6 @@ class Questions(Connected):
     def _ask_partition(
         self, partition: str, question: str, options: Mapping[str, Any], timeout_s: float, args: Sequence[Any] = ()
     ) -> Any:
-        from celery.backends.asynchronous import E_RETRY_LIMIT_EXCEEDED
         from celery.exceptions import TimeoutError as CeleryTimeoutError
         from kombu.exceptions import OperationalError
 
@@ -323,12 +323,14 @@ class Questions(Connected):
             raise TimeoutError(f"the owner did not answer within {timeout_s} s") from None
         except OperationalError as error:
             raise RedisConnectionError(str(error)) from error
-        except RuntimeError as error:
-            if error.args != (E_RETRY_LIMIT_EXCEEDED,):
+        except (RedisConnectionError, RedisTimeoutError, RuntimeError) as error:
+            # When its tries are over, Celery raises the last error of the connection, or a RuntimeError from it.
+            lost = error.__cause__ if isinstance(error, RuntimeError) else error
+            if not isinstance(lost, (RedisConnectionError, RedisTimeoutError, OSError)):
                 raise
             if (app := self.__dict__.pop("_app", None)) is not None:  # its connection for results is not opened again
                 app.close()
-            raise RedisConnectionError("the server does not answer") from error
+            raise RedisConnectionError(f"the server does not answer: {lost}") from error
 
     @cached_property
     def _app(self) -> Celery:
