@@ -10,14 +10,16 @@ from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.log import CommandsLog
 from celery_recommender.owner.delivery.dispatch import Dispatch
+from celery_recommender.owner.delivery.feeds import EventFeed
+from celery_recommender.owner.delivery.lanes import DeliveryLane
 from celery_recommender.owner.delivery.replies import command_key, reply_address
-from celery_recommender.owner.delivery.threads import DeliveryJob, Job, ReplyJob
+from celery_recommender.owner.delivery.threads import DeliveryJob, DeliveryThread, Job, ReplyJob, WebhookJob
 from celery_recommender.settings import Settings
 from recommender_engine import Recommender
 from recommender_engine.items import START
 from tests.support.engine import Log, opened
 from tests.support.servers import Server
-from tests.support.streams import KEYS, PROCESSED, REJECTED
+from tests.support.streams import DELETED, KEYS, PROCESSED, REJECTED
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
@@ -167,6 +169,40 @@ def test_what_did_not_arrive_is_offered_by_the_next(
     assert {type(job) for job in carried} == {ReplyJob, DeliveryJob}
     assert engine.outbox.replies(0, 10) == []
     assert second.sent(event.id) == engine.delivered == event.id
+
+
+def feed(carried: Courier) -> EventFeed:
+    """To an endpoint that takes deletions."""
+    thread = DeliveryThread(carried, DeliveryLane(lambda _: None, "endpoint", 3600))
+    return EventFeed(thread, lambda row: WebhookJob(row.id, row.event) if row.type == DELETED else None)
+
+
+def test_each_endpoint_goes_on_where_it_was_and_a_new_one_begins_now(
+    engine: Recommender, redis: Redis, settings: Settings
+) -> None:
+    def run(**webhooks: EventFeed) -> Dispatch:
+        one = Dispatch(engine, settings, CommandsLog(redis, KEYS), Courier(), webhooks)
+        one.start()
+        one.offer()
+        one.finish(5 if all(not carried.broken for carried in roads.values()) else 0.1)
+        return one
+
+    log = Log()
+    roads = {"a": Courier(), "b": Courier()}
+    run(a=feed(roads["a"]), b=feed(roads["b"]))
+    *_, first = engine.process([log.upsert("x", "a text"), log.delete("x")])
+    roads["b"].broken = True
+    one = run(a=feed(roads["a"]), b=feed(roads["b"]))
+    assert [job.id for job in roads["a"]] == [first.id]
+    assert roads["b"] == []
+    assert engine.notes.received()["a"] == first.id
+    assert one.sent(first.id) < first.id, "it stays until the other has it too"
+    roads["b"].broken, roads["c"] = False, Courier()
+    one = run(b=feed(roads["b"]), c=feed(roads["c"]))
+    assert [job.id for job in roads["b"]] == [first.id]
+    assert roads["c"] == []
+    assert one.sent(first.id) == first.id
+    assert engine.notes.received() == {"b": first.id, "c": first.id}, "what is not listed any more is forgotten"
 
 
 def test_silent_events_are_not_kept_forever(

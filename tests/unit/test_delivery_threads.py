@@ -41,6 +41,7 @@ class PatientLane:
     """Tries each job until it arrives."""
 
     name = "test"
+    longest_wait_s = 10.0
 
     def failed(self, failure: Failure) -> bool:
         return False

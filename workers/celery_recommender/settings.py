@@ -35,7 +35,7 @@ __all__ = [
 
 log = event_log(__name__)
 
-SECRETS = frozenset({"redis_url", "broker_url", "result_backend", "web_proxy_secret"})
+SECRETS = frozenset({"redis_url", "broker_url", "result_backend", "web_proxy_secret", "webhook_secret"})
 """Settings that may hold a password."""
 BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
@@ -80,7 +80,10 @@ class Settings(BaseModel):
         deliver_queue: its queue; empty: as the app routes that task (``task_routes``, or its default queue).
         deliver_retry_s: how long a delivery waits for an unreachable broker; then, or after three attempts if waiting
             does not help (a missing queue), it becomes a dead letter.
-        deliver_types: event types to deliver, comma-separated (``recommender.item.processed.v1`` …).
+        deliver_types: event types to deliver, comma-separated; (``recommender.item.processed.v1`` …).
+        webhooks: TOML file of HTTP endpoints that events are sent to; empty: none.
+        webhook_secret: signs the requests to endpoints that have no ``secret_file`` (``whsec_`` and Base64).
+        webhook_retry_s: how old an event becomes while its endpoint fails; then it is given up.
         events_max_length: the events stream is always trimmed to about this many entries.
         events_max_bytes: … and to about this many bytes on the server, or a third of its ``maxmemory`` if that is less.
         events_retention: what the events stream drops before that: ``size``: nothing; ``age``: events older than
@@ -150,6 +153,9 @@ class Settings(BaseModel):
     deliver_queue: str = ""
     deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
     deliver_types: tuple[str, ...] = ("recommender.item.processed.v1", "recommender.recommendations.updated.v1")
+    webhooks: Path | None = None
+    webhook_secret: Annotated[str, Field(repr=False)] = ""
+    webhook_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
     events_max_length: Annotated[int, Field(ge=1000)] = 1_000_000
     events_max_bytes: Annotated[int, Field(ge=1 << 20)] = 1 << 30
     events_retention: Literal["size", "age", "groups"] = "size"
@@ -201,7 +207,7 @@ class Settings(BaseModel):
     def places(self) -> Iterator[tuple[str, str]]:
         """Settings with files and folders that they name, those that may lie in others first."""
         yield from (("models", place) for place in (given.partition("=")[2] for given in self.models) if "/" in place)
-        for name in ("message_rules", "backup_dir", "web_users", "state_dir"):
+        for name in ("message_rules", "backup_dir", "web_users", "webhooks", "state_dir"):
             if (place := getattr(self, name)) is not None:
                 yield name, str(place)
 
@@ -253,7 +259,7 @@ class Settings(BaseModel):
         meant = _SAID_OTHERWISE.get(value.upper(), value) if info.field_name == "log_level" else value
         return next((choice for choice in choices if choice.lower() == meant.lower()), value)
 
-    @field_validator("threads", "backup_dir", "message_rules", "web_users", mode="before")
+    @field_validator("threads", "backup_dir", "message_rules", "web_users", "webhooks", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

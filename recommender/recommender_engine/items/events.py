@@ -336,8 +336,8 @@ class CommandRejected(EventData):
             The dead letter holds all of it.
         payload_bytes: length of the original; longer than ``payload`` when that was truncated.
         source: how it came: through the ``stream``, as a message to ``celery`` that is no command, from the
-            ``delivery`` of an event that the user's task could not be called with, or from the ``forward`` of a command
-            that could not be passed on to another partition.
+            ``delivery`` of an event that the user's task could not be called with, from the ``forward`` of a command
+            that could not be passed on to another partition, or from a ``webhook`` whose endpoint took no event.
     """
 
     type: ClassVar = "recommender.command.rejected.v1"
@@ -350,7 +350,7 @@ class CommandRejected(EventData):
     payload: str
     payload_encoding: Literal["utf-8", "base64"]
     payload_bytes: int
-    source: Literal["stream", "celery", "delivery", "forward"] = "stream"
+    source: Literal["stream", "celery", "delivery", "forward", "webhook"] = "stream"
 
 
 class CollectionConfigured(EventData):

@@ -37,8 +37,8 @@ class RefuseMessage(Command):
     """Appended for a message that did not come through the stream and is no command, or that could not be delivered.
 
     Attributes:
-        source: ``celery``, the ``delivery`` of events to the user's task, or the ``forward`` of a command to another
-            partition.
+        source: ``celery``, the ``delivery`` of events to the user's task, the ``forward`` of a command to another
+            partition, or a ``webhook``.
         code: the reason as a code.
         message: the reason in a sentence.
         payload: the message, truncated if it was too long.
@@ -50,7 +50,7 @@ class RefuseMessage(Command):
 
     type: ClassVar = "message.refused"
     privileged: ClassVar = True
-    source: Literal["celery", "delivery", "forward"]
+    source: Literal["celery", "delivery", "forward", "webhook"]
     code: Literal[
         "invalid_key",
         "invalid_value",

@@ -1,14 +1,14 @@
-"""Small facts about a state that do not come from commands: its identity, its epoch, its proof secrets."""
+"""Small facts about a state that do not come from commands: its identity, its epoch, its proof secrets, receivers."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from recommender_engine.items import EntryId
 from recommender_engine.store import SqliteStore
 
-_IDENTITY, _EPOCH, _SECRETS = "identity", "epoch", "proof secrets"
+_IDENTITY, _EPOCH, _SECRETS, _RECEIVED = "identity", "epoch", "proof secrets", "received"
 
 
 class Notes:
@@ -44,3 +44,12 @@ class Notes:
     def keep_secrets(self, secrets: Sequence[str]) -> None:
         """Note them: the server may lose them, and keep the commands that they prove."""
         self._store.set_note(_SECRETS, json.dumps(list(secrets)))
+
+    def received(self) -> dict[str, EntryId]:
+        """The last event that each receiver has, by its name; without the task of the user's own (``delivered``)."""
+        noted = json.loads(self._store.note(_RECEIVED) or "{}")
+        return {name: EntryId.parse(last) for name, last in noted.items()}
+
+    def keep_received(self, last: Mapping[str, EntryId]) -> None:
+        """Note it; a receiver that is not among them is forgotten."""
+        self._store.set_note(_RECEIVED, json.dumps({name: str(id_) for name, id_ in last.items()}))

@@ -33,6 +33,7 @@ from celery_recommender.owner.telemetry.metrics import Metrics
 from celery_recommender.owner.telemetry.status import Status
 from celery_recommender.owner.tenure import Tenure
 from celery_recommender.settings import Settings, naming
+from celery_recommender.webhooks.endpoints import read_endpoints
 from recommender_engine import Recommender, open_recommender
 from recommender_engine.backups import Backup
 from recommender_engine.embedding import Encoders
@@ -61,7 +62,7 @@ class Owner(threading.Thread):
         ready: set when it decides.
 
     Raises:
-        ConfigurationError: its partition is not among those that are listed.
+        ConfigurationError: its partition is not among those that are listed, or an endpoint cannot be used.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Owner(threading.Thread):
             Inbox(settings.batch_tokens, settings.batch_items, 4 + settings.embed_window),
             metrics,
             Status(settings.stall_after_s),
+            read_endpoints(settings.webhooks, settings.webhook_secret),
         )
         self.status, self.elected, self.ready = resources.status, resources.elected, resources.ready
 

@@ -18,6 +18,7 @@ from celery_recommender.owner.telemetry.metrics import Metrics
 from celery_recommender.owner.telemetry.status import Status
 from celery_recommender.settings import Settings, naming
 from celery_recommender.threads import WorkerThread, retry
+from celery_recommender.webhooks.endpoints import Endpoint
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import StateFull
 from recommender_engine.event_log import event_log
@@ -44,6 +45,7 @@ class Resources:
         inbox: commands and questions that wait.
         metrics: of the owner.
         status: of the owner.
+        endpoints: that events are sent to.
         backup_requests: for backups out of turn.
         threads: those that have been started, while they run.
         stopping: set when the owner is to end.
@@ -59,6 +61,7 @@ class Resources:
     inbox: Inbox
     metrics: Metrics
     status: Status
+    endpoints: tuple[Endpoint, ...] = ()
     backup_requests: BackupRequests = field(default_factory=BackupRequests)
     threads: list[WorkerThread] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -24,6 +24,7 @@ from celery_recommender.owner.deciding import Decided, Deciding
 from celery_recommender.owner.delivery.dispatch import Dispatch
 from celery_recommender.owner.delivery.forwarding import Forwarding
 from celery_recommender.owner.delivery.publisher import Publisher
+from celery_recommender.owner.delivery.webhook_lane import webhook_feeds
 from celery_recommender.owner.interpreter.priorities import warm_up
 from celery_recommender.owner.loop.inbox import Question
 from celery_recommender.owner.loop.intake import Intake
@@ -31,6 +32,7 @@ from celery_recommender.owner.loop.partition_routing import PartitionRouting
 from celery_recommender.owner.loop.reporting import (
     backlog_facts,
     backup_facts,
+    delivery_facts,
     fleet_facts,
     server_facts,
     state_facts,
@@ -73,7 +75,8 @@ class Tenure:
         self._commands = commands
         events = EventsStream(partition.redis, partition.keys, Bounds.of(settings), partition.lease)
         self._publisher = Publisher(engine, events)
-        self._dispatch = Dispatch(engine, settings, commands, resources.carry)
+        webhooks = webhook_feeds(resources.endpoints, commands, settings.webhook_retry_s, metrics.webhook_events)
+        self._dispatch = Dispatch(engine, settings, commands, resources.carry, webhooks)
         self._forwarding = Forwarding(engine, settings, partition, commands.proofs)
         self._recovery = Recovery(engine, partition.redis, partition.keys)
         self._routing = PartitionRouting(
@@ -96,7 +99,7 @@ class Tenure:
         keeper = self._commands_keeper
         return (
             self._event_keeper.facts,
-            self._dispatch.facts,
+            partial(delivery_facts, self._dispatch, metrics),
             self._forwarding.facts,
             keeper.facts,
             partial(state_facts, engine, self._publisher, metrics),

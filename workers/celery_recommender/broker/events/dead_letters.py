@@ -76,6 +76,8 @@ class DeadLetters:
         keys: of the partition.
         broker: Celery's broker; ``None`` if it is no Redis.
         deliver: calls the user's task with an event; ``None`` if no task is named.
+        post: sends an event, as JSON, to the endpoint of a name; ``None`` if there are no endpoints. Raises
+            `NotReplayable` if the endpoint does not take it.
     """
 
     def __init__(
@@ -84,11 +86,13 @@ class DeadLetters:
         keys: PartitionKeys,
         broker: Redis | None = None,
         deliver: Callable[[dict[str, Any]], object] | None = None,
+        post: Callable[[str, str], object] | None = None,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._broker = broker
         self._deliver = deliver
+        self._post = post
 
     def newest_first(self, before: EntryId | None = None) -> Iterator[Letter]:
         """All letters, or those with a smaller id than ``before``."""
@@ -122,6 +126,8 @@ class DeadLetters:
             self._replay_task(letter)
         elif letter.data["source"] == "delivery":
             self._replay_delivery(letter)
+        elif letter.data["source"] == "webhook":
+            self._replay_webhook(letter)
         else:
             self._replay_command(letter)
 
@@ -161,6 +167,18 @@ class DeadLetters:
         if self._deliver is None:
             raise NotReplayable(f"{letter.id}: RECOMMENDER_DELIVER_TASK names no task that could be called")
         self._deliver(json.loads(letter.whole_payload()))
+        self.drop([letter.id])
+
+    def _replay_webhook(self, letter: Letter) -> None:
+        if self._post is None:
+            raise NotReplayable(
+                f"{letter.id}: use recommender dead-letters replay where RECOMMENDER_WEBHOOKS names its endpoint"
+            )
+        sent = json.loads(letter.whole_payload())
+        try:
+            self._post(sent["endpoint"], json.dumps(sent["event"], ensure_ascii=False, separators=(",", ":")))
+        except NotReplayable as error:
+            raise NotReplayable(f"{letter.id}: {error}") from error
         self.drop([letter.id])
 
 

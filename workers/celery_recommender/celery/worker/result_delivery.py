@@ -109,7 +109,7 @@ class ResultDelivery:
     def _carry(self, job: Job, kept: dict[str, bytes | None]) -> None:
         if isinstance(job, DeliveryJob):
             self._deliver(job)
-        elif (request := kept.get(job.task_id)) is not None:
+        elif isinstance(job, ReplyJob) and (request := kept.get(job.task_id)) is not None:
             self._reply(job, request)
             kept[job.task_id] = None  # a result is delivered once
 

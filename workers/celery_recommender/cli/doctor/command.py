@@ -25,6 +25,7 @@ from celery_recommender.cli.doctor.partition_checks import check_forwards, check
 from celery_recommender.cli.doctor.queue_checks import check_lanes, check_queues
 from celery_recommender.cli.doctor.storage_checks import check_backups, check_disk
 from celery_recommender.cli.doctor.stream_checks import check_ids, check_taken_away
+from celery_recommender.cli.doctor.webhook_checks import check_webhooks
 from celery_recommender.cli.locating import every_partition
 from celery_recommender.cli.output.findings import Finding, State
 from celery_recommender.cli.output.fleet import check_fleet
@@ -59,6 +60,7 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
         *_check_models(settings),
         *_check_server(settings),
         *check_backups(settings, _position(settings)),
+        *check_webhooks(settings),
     ]
     if as_json:
         print_json([asdict(finding) for finding in findings])

@@ -24,7 +24,8 @@ def check_lanes(status: Mapping[str, Any]) -> Iterator[Finding]:
         waiting, failing_s = lane.get("waiting", 0), lane.get("failing_s", 0.0)
         if failing_s >= _FAILING_S:
             found = f"nothing has arrived for {failing_s:,.0f} s, {waiting:,} wait: {lane.get('reason', '')}"
-            yield Finding(name, "failed", found, _ADVICE.get(name, ""))
+            advice = _OF_A_WEBHOOK if name.startswith("webhook ") else _ADVICE.get(name, "")
+            yield Finding(name, "failed", found, advice)
         elif waiting:
             yield Finding(name, "ok", f"{waiting:,} wait")
 
@@ -35,6 +36,11 @@ _ADVICE = {
     "deliveries": "is there a queue for RECOMMENDER_DELIVER_TASK (RECOMMENDER_DELIVER_QUEUE, task_queues), and is its"
     " broker up? What cannot be sent becomes a dead letter",
 }
+
+_OF_A_WEBHOOK = (
+    "see the log of its receiver; an event that is older than RECOMMENDER_WEBHOOK_RETRY_S is given up, and the first"
+    " thousand of them are dead letters"
+)
 
 
 def check_queues(redis: Redis, settings: Settings, status: Mapping[str, Any] | None) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import heapq
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +24,9 @@ from celery_recommender.celery.worker.result_delivery import call_task
 from celery_recommender.cli.asking import require_server
 from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable
 from celery_recommender.settings import Settings
+from celery_recommender.webhooks.endpoints import Endpoint, read_endpoints
+from celery_recommender.webhooks.message import headers_of, message_of
+from celery_recommender.webhooks.sending import Connection, NotAccepted
 from recommender_engine.items import EntryId
 
 _SHOWN = ("code", "message", "field", "source", "command_type", "item_id", "collection", "payload_bytes")
@@ -161,13 +165,15 @@ def _letters() -> Iterator[list[DeadLetters]]:
     server = settings.redis_url
     broker = settings.broker_url or server
     deliver = partial(_deliver, settings) if settings.deliver_task else None
+    endpoints = read_endpoints(settings.webhooks, settings.webhook_secret)
+    post = partial(_post, endpoints) if endpoints else None
     every = [PartitionKeys.of(partition, settings.key_prefix) for partition in settings.all_partitions]
     with connect(server) as redis:
         if not is_redis(broker):
-            yield [DeadLetters(redis, keys, None, deliver) for keys in every]
+            yield [DeadLetters(redis, keys, None, deliver, post) for keys in every]
             return
         with connect(broker) as celery:
-            yield [DeadLetters(redis, keys, celery, deliver) for keys in every]
+            yield [DeadLetters(redis, keys, celery, deliver, post) for keys in every]
 
 
 def _deliver(settings: Settings, event: dict[str, Any]) -> None:
@@ -178,6 +184,23 @@ def _deliver(settings: Settings, event: dict[str, Any]) -> None:
         call_task(app, settings.replaced(partition=partition), event)
     finally:
         app.close()
+
+
+def _post(endpoints: Sequence[Endpoint], name: str, text: str) -> None:
+    """Send an event to an endpoint, once, under the id that the owner would have given it."""
+    endpoint = next((one for one in endpoints if one.name == name), None)
+    if endpoint is None:
+        raise NotReplayable(f"there is no endpoint {name!r} any more")
+    event = json.loads(text)
+    body = message_of(endpoint, event, text)
+    connection = Connection(endpoint)
+    try:
+        if body is not None:
+            connection.post(body, headers_of(endpoint, event, body))
+    except NotAccepted as error:
+        raise NotReplayable(f"the webhook {name} did not take it: {error}") from error
+    finally:
+        connection.close()
 
 
 def _chosen(letters: list[DeadLetters], reason: str | None) -> Iterator[tuple[DeadLetters, Letter]]:

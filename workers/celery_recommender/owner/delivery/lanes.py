@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from kombu.exceptions import OperationalError
 from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
@@ -27,6 +27,7 @@ _AWAY_OF_CELERY = (ReadOnlyError, MasterDownError)  # on connections of Celery's
 _NOT_NOW = frozenset({"BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED"})
 _ATTEMPTS = 3
 _REPLY_ATTEMPTS = 20
+LONGEST_WAIT_S = 10.0
 _KEPT_CHARACTERS = 100_000
 _MOST_ESCAPED_BYTES = 192 * 1024
 
@@ -41,6 +42,8 @@ class ResultLane:
         name: of the lane.
         forget: drops the request of a task; an exception means that it is still there.
     """
+
+    longest_wait_s = LONGEST_WAIT_S
 
     def __init__(self, name: str, forget: Callable[[str], object]) -> None:
         self.name = name
@@ -70,6 +73,7 @@ class DeliveryLane:
     """
 
     name = "deliveries"
+    longest_wait_s = LONGEST_WAIT_S
 
     def __init__(self, keep: Keep, task: str, patience_s: float) -> None:
         self._keep = keep
@@ -85,8 +89,10 @@ class DeliveryLane:
         if failure.failing_s < self._patience_s and (is_away(failure.error) or failure.attempts < attempts):
             return False
         job = failure.job
-        if isinstance(job, DeliveryJob) and not _is_dead_letter(job.event):
-            self._keep(_dead_letter(job, f"{self._task} was not called: {failure.reason}"))
+        if isinstance(job, DeliveryJob) and not is_dead_letter(job.event):
+            reason = f"{self._task} was not called: {failure.reason}"
+            text = json.dumps(job.event, ensure_ascii=False)
+            self._keep(dead_letter("delivery", f"delivery {job.id}", text, job.event["data"], reason))
         log.error(
             "courier.gave_up",
             extra={"lane": self.name, "task": self._task, "event_id": str(job.id), "error": failure.reason},
@@ -112,20 +118,28 @@ def is_away(error: BaseException | None) -> bool:
     return False
 
 
-def _is_dead_letter(event: Mapping[str, Any]) -> bool:
+def is_dead_letter(event: Mapping[str, Any]) -> bool:
     """Whether an event is about a delivery that failed: no further dead letter is written for that."""
-    return bool(event["type"] == CommandRejected.type and event["data"].get("source") == "delivery")
+    return bool(event["type"] == CommandRejected.type and event["data"].get("source") in {"delivery", "webhook"})
 
 
-def _dead_letter(job: DeliveryJob, reason: str) -> CommandFields:
-    """The command whose outcome is the dead letter; its key is the event's id, so that there is only one."""
-    text = json.dumps(job.event, ensure_ascii=False)
-    size, text = len(text.encode()), text[:_KEPT_CHARACTERS]
+def dead_letter(
+    source: Literal["delivery", "webhook"], key: str, payload: str, about: Mapping[str, Any], reason: str
+) -> CommandFields:
+    """The command whose outcome is the dead letter.
+
+    Args:
+        source: what was to be delivered.
+        key: of the command, so that there is only one.
+        payload: what was to be sent; its beginning is kept if it is long.
+        about: data of the event.
+        reason: in a sentence.
+    """
+    size, text = len(payload.encode()), payload[:_KEPT_CHARACTERS]
     while len(json.dumps(text, ensure_ascii=False).encode()) > _MOST_ESCAPED_BYTES:
         text = text[: len(text) // 2]
-    about = job.event["data"]
     data = {
-        "source": "delivery",
+        "source": source,
         "code": "not_delivered",
         "message": reason.encode()[: MAX_SENTENCE_BYTES - 1].decode(errors="ignore"),
         "payload": text,
@@ -134,4 +148,4 @@ def _dead_letter(job: DeliveryJob, reason: str) -> CommandFields:
         "item_id": about.get("item_id"),
         "collection": about.get("collection") if about.get("item_id") is not None else None,
     }
-    return command_fields(RefuseMessage.type, data, key=f"delivery {job.id}")
+    return command_fields(RefuseMessage.type, data, key=key)

@@ -1,4 +1,4 @@
-"""The threads that deliver outcomes to Celery: results for callers that wait, calls of the user's own task.
+"""The threads that deliver outcomes: results for callers that wait, calls of the user's own task, webhooks.
 
 Each lane has a thread of its own, so that a broker that is away, or a queue that does not exist, delays neither
 decisions nor the events stream nor another lane. Everything is delivered at least once; what has arrived is noted in
@@ -25,7 +25,7 @@ CAPACITY = 2048
 """Jobs that a delivery thread is given at a time: the outcomes of a batch beside those of the last."""
 
 _AT_ONCE = 16  # at most this many results may be delivered twice after a crash
-_FIRST_RETRY_S, _LAST_RETRY_S = 0.1, 10.0
+_FIRST_RETRY_S = 0.1
 _PASSING_S = 1.0  # at most, while there are others to be tried
 _REASON = 200
 
@@ -55,7 +55,15 @@ class DeliveryJob:
     event: dict[str, Any]
 
 
-Job = ReplyJob | DeliveryJob
+@dataclass(frozen=True, slots=True)
+class WebhookJob:
+    """Send an event, as JSON, to an endpoint."""
+
+    id: EntryId
+    event: str
+
+
+Job = ReplyJob | DeliveryJob | WebhookJob
 
 Carry = Callable[[Sequence[Job]], int]
 """Delivers jobs in order. Returns how many of them have arrived, the first ones; an exception means that none has."""
@@ -70,12 +78,14 @@ class Failure:
         error: why not.
         attempts: at this job, in a row or with others in between.
         failing_s: seconds since anything arrived in its lane.
+        behind: the jobs that wait behind it, in order.
     """
 
     job: Job
     error: Exception
     attempts: int
     failing_s: float
+    behind: Sequence[Job] = ()
 
     @property
     def reason(self) -> str:
@@ -84,12 +94,18 @@ class Failure:
 
 
 class Lane(Protocol):
-    """One destination, and what is done with a job that does not arrive there."""
+    """One destination, and what is done with a job that does not arrive there.
+
+    Attributes:
+        name: of the destination, as the status has it.
+        longest_wait_s: between two attempts, while the destination asks for no longer one.
+    """
 
     name: str
+    longest_wait_s: float
 
-    def failed(self, failure: Failure) -> bool:
-        """Whether the job is given up."""
+    def failed(self, failure: Failure) -> int:
+        """How many jobs are given up: none, the one that failed, or also some of those behind it."""
 
     def let_pass(self, failure: Failure) -> bool:
         """Whether the jobs behind it are tried before it is tried again."""
@@ -101,11 +117,13 @@ class DeliveryThread(WorkerThread):
     Args:
         carry: delivers them.
         lane: decides what is done with jobs that do not arrive.
+        capacity: how many jobs it takes.
     """
 
-    def __init__(self, carry: Carry, lane: Lane) -> None:
+    def __init__(self, carry: Carry, lane: Lane, capacity: int = CAPACITY) -> None:
         super().__init__(f"delivery-{lane.name}")
         self.lane = lane
+        self._capacity = capacity
         self._carry = carry
         self._jobs: deque[Job] = deque()
         self._done: deque[Job] = deque()
@@ -117,7 +135,7 @@ class DeliveryThread(WorkerThread):
     @property
     def room(self) -> int:
         """How many more jobs it takes."""
-        return max(0, CAPACITY - len(self._jobs))
+        return max(0, self._capacity - len(self._jobs))
 
     def put(self, jobs: Sequence[Job]) -> None:
         """Add jobs."""
@@ -150,7 +168,7 @@ class DeliveryThread(WorkerThread):
             try:
                 arrived = self._carry(jobs)
             except Exception as error:
-                retry_s = self._failed(jobs[0], error, min(2 * retry_s or _FIRST_RETRY_S, _LAST_RETRY_S))
+                retry_s = self._failed(jobs[0], error, min(2 * retry_s or _FIRST_RETRY_S, self.lane.longest_wait_s))
                 continue
             retry_s = 0.0
             self._failing_since_s, self._reason = None, ""
@@ -185,7 +203,9 @@ class DeliveryThread(WorkerThread):
         now_s = time.monotonic()
         self._failing_since_s = self._failing_since_s or now_s
         self._attempts[job.id] += 1
-        failure = Failure(job, error, self._attempts[job.id], now_s - self._failing_since_s)
+        behind = tuple(islice(self._jobs, 1, None))
+        failure = Failure(job, error, self._attempts[job.id], now_s - self._failing_since_s, behind)
+        retry_s = max(retry_s, getattr(error, "retry_after_s", 0.0))
         self._reason = failure.reason
         log.warning(
             "courier.retry",
@@ -198,7 +218,7 @@ class DeliveryThread(WorkerThread):
             return retry_s
         if given_up:
             self._attempts.pop(job.id, None)
-            self._finished(1)
+            self._finished(given_up)
             return _FIRST_RETRY_S
         if self.lane.let_pass(failure):
             with self._changed:

@@ -9,6 +9,7 @@ from celery_recommender.broker.coordination.held_partition import HeldPartition
 from celery_recommender.broker.redis.connections import memory_share
 from celery_recommender.fleet.fleet import Fleet
 from celery_recommender.owner.continuity.backups import BackupKeeper
+from celery_recommender.owner.delivery.dispatch import Dispatch
 from celery_recommender.owner.delivery.publisher import Publisher
 from celery_recommender.owner.telemetry.metrics import Metrics
 from recommender_engine import Recommender
@@ -61,6 +62,14 @@ def backlog_facts(
         return {"lag": 0, "oldest_waiting_s": 0.0}
     waited_s = (partition.clock.now_ms() - oldest_ms) / 1000
     return {"lag": max(1, commands.length() - held), "oldest_waiting_s": max(0.0, waited_s)}
+
+
+def delivery_facts(dispatch: Dispatch, metrics: Metrics) -> dict[str, Any]:
+    """What waits in each lane, and which lane delivers nothing."""
+    facts = dispatch.facts()
+    lanes: dict[str, dict[str, Any]] = facts["lanes"]
+    metrics.lanes({name: lane.get("failing_s", 0.0) for name, lane in lanes.items()})
+    return facts
 
 
 def server_facts(partition: HeldPartition, most_waiting: int, metrics: Metrics) -> dict[str, Any]:

@@ -145,6 +145,17 @@ class Metrics:
             registry=registry,
         )
         self._taken_away.labels(partition)
+        self._webhook_events = Counter(
+            "recommender_webhook_events",
+            "Events for an endpoint, by outcome: delivered, or given up.",
+            labelnames=("partition", "endpoint", "outcome"),
+            registry=registry,
+        )
+        self._lanes = gauge(
+            "recommender_delivery_failing_seconds",
+            "Seconds for which a lane of deliveries has tried and nothing has arrived; 0 while it delivers.",
+            "lane",
+        )
         self._backup_failures = gauge("recommender_backup_failures", "Backups that failed since the worker started.")
 
     @contextmanager
@@ -214,6 +225,15 @@ class Metrics:
         self._backup_failures.labels(self._partition).set(failures)
         if current_at is not None:
             self._backup_at.labels(self._partition).set(current_at.timestamp())
+
+    def webhook_events(self, endpoint: str, outcome: str) -> None:
+        """An event was delivered to an endpoint, or given up."""
+        self._webhook_events.labels(self._partition, endpoint, outcome).inc()
+
+    def lanes(self, failing_s: Mapping[str, float]) -> None:
+        """For how long each lane of deliveries has failed."""
+        for lane, seconds in failing_s.items():
+            self._lanes.labels(self._partition, lane).set(seconds)
 
     def fleet_batch(self, outcome: str) -> None:
         """What became of a batch that was given to the embed workers."""
