@@ -26,8 +26,10 @@ from celery_recommender.celery.tasks.port import MOST_ITEMS
 from celery_recommender.cli.input.policies import checked, settings_of
 from celery_recommender.fleet import exchange
 from celery_recommender.frames.columns import ADDED
+from celery_recommender.owner.delivery import webhook_lane
 from celery_recommender.owner.telemetry import status
 from celery_recommender.settings import SECRETS, Settings, variable
+from celery_recommender.webhooks import endpoints, sending
 from recommender_engine import EntryId, Recommender, open_recommender
 from recommender_engine.embedding import Encoder
 from recommender_engine.errors import ConfigurationError
@@ -346,6 +348,20 @@ def test_examples_of_rejections_are_rejected(engine: Recommender, code: str, exa
     data = _send(engine, 1, dict(zip(words[::2], words[1::2], strict=True)))
     assert isinstance(data, CommandRejected)
     assert data.code == code
+
+
+def test_the_page_states_the_limits_of_webhooks() -> None:
+    text = _sections(REFERENCE / "limits-and-errors.md")["Webhooks"]
+    told = [cell for row in re.findall(r"\| ([\d,; ]+) \|$", text, re.MULTILINE) for cell in row.split("; ")]
+    lane = webhook_lane
+    assert [int(number.replace(",", "")) for number in told] == [
+        endpoints.MOST_ENDPOINTS,
+        lane.CAPACITY,
+        sending.MOST_READ,
+        lane.MOST_ATTEMPTS,
+        lane.MOST_REFUSED,
+        lane.MOST_LETTERS,
+    ]
 
 
 def test_the_page_states_the_actual_limits() -> None:

@@ -370,7 +370,7 @@ def test_an_endpoint_that_refuses_whatever_comes_is_waited_for(
     lane: Callable[..., DeliveryThread], receiver: Receiver, letters: list[dict[str, Any]], monkeypatch: Any
 ) -> None:
     """A wrong secret is often a 400."""
-    monkeypatch.setattr(webhook_lane, "_ATTEMPTS", 1)
+    monkeypatch.setattr(webhook_lane, "MOST_ATTEMPTS", 1)
     receiver.otherwise = 400
     thread = lane()
     thread.put([job(n) for n in range(10)])
@@ -388,7 +388,7 @@ def test_a_dead_endpoint_gives_up_what_is_old_with_a_bounded_number_of_letters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(webhook_lane, "_TRIED_S", 0.5)
-    monkeypatch.setattr(webhook_lane, "_MOST_LETTERS", 50)
+    monkeypatch.setattr(webhook_lane, "MOST_LETTERS", 50)
     receiver.otherwise = 503
     thread = lane()
     old, young = [job(n, ms=1000) for n in range(200)], [job(n) for n in range(2)]

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from celery_recommender.webhooks.addresses import connect
 from celery_recommender.webhooks.endpoints import Endpoint
 
-_MOST_READ = 64 * 1024
+MOST_READ = 64 * 1024
 _LONGEST_PAUSE_S = 3600.0
 _OF_THE_BODY = frozenset({400, 413, 422})
 
@@ -74,7 +74,7 @@ class Connection:
     def _drain(self, response: http.client.HTTPResponse) -> None:
         """Read what follows the status, which has said everything; the connection of one that says more is closed."""
         with suppress(OSError, http.client.HTTPException, ValueError):
-            response.read(_MOST_READ)
+            response.read(MOST_READ)
         if not response.isclosed():
             self.close()
 

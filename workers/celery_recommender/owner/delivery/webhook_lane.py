@@ -25,10 +25,10 @@ log = event_log(__name__)
 CAPACITY = 256
 """Events that an endpoint's thread is given at a time; they are in memory."""
 
-_ATTEMPTS = 5  # at a body that the endpoint refuses
-_MOST_REFUSED = 3  # bodies in a row; then it is the endpoint that fails
+MOST_ATTEMPTS = 5  # at a body that the endpoint refuses
+MOST_REFUSED = 3  # bodies in a row; then it is the endpoint that fails
 _TRIED_S = 60.0
-_MOST_LETTERS = 1000  # of one outage
+MOST_LETTERS = 1000  # of one outage
 
 Count = Callable[[str, str], object]
 """Counts an event: name of the endpoint, and what became of it, ``delivered`` or ``given_up``."""
@@ -97,8 +97,8 @@ class WebhookLane:
     def failed(self, failure: Failure) -> int:
         """How many are given up; each is counted, and the first of an outage are dead letters."""
         error = failure.error
-        if isinstance(error, NotAccepted) and error.of_the_body and self._refused < _MOST_REFUSED:
-            if failure.attempts < _ATTEMPTS:
+        if isinstance(error, NotAccepted) and error.of_the_body and self._refused < MOST_REFUSED:
+            if failure.attempts < MOST_ATTEMPTS:
                 return 0
             self._give_up(failure.job, failure.reason)
             self._refused += 1
@@ -146,7 +146,7 @@ class WebhookLane:
         event: dict[str, Any] = json.loads(job.event)
         if message_of(self._endpoint, event, job.event) is None:
             return
-        if self._letters < _MOST_LETTERS and not is_dead_letter(event):
+        if self._letters < MOST_LETTERS and not is_dead_letter(event):
             name = self._endpoint.name
             said = f"the webhook {name} did not take it: {reason}"
             payload = f'{{"endpoint":{json.dumps(name)},"event":{job.event}}}'
