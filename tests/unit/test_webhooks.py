@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from celery_recommender.client import CommandFields
+from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.owner.delivery import webhook_lane
 from celery_recommender.owner.delivery.threads import DeliveryThread, WebhookJob
 from celery_recommender.owner.delivery.webhook_lane import CAPACITY, WebhookLane

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
 
+from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.broker.commands.log import CommandsLog
-from celery_recommender.client import CommandFields
 from celery_recommender.owner.delivery.feeds import EventFeed
 from celery_recommender.owner.delivery.lanes import Keep, dead_letter, is_dead_letter
 from celery_recommender.owner.delivery.threads import DeliveryThread, Failure, Job, WebhookJob
