@@ -19,6 +19,7 @@ from recommender_engine import Entry, Event, Recommender
 from recommender_engine.embedding import Embeddings, Encoder, ModelIdentity
 from recommender_engine.errors import EncodingError
 from recommender_engine.items import (
+    DEFAULT_MODEL,
     CollectionConfigured,
     CommandIgnored,
     CommandRejected,
@@ -107,6 +108,16 @@ feedbacks = st.builds(
     ),
 )
 configures = st.fixed_dictionaries({"collection": st.sampled_from(COLLECTIONS), "settings": st.sampled_from(SETTINGS)})
+second_models = st.builds(
+    lambda collection, model: {"collection": collection, "model": model[0], "digest": model[1].fingerprint},
+    st.sampled_from(COLLECTIONS),
+    st.sampled_from(
+        (
+            ("other", DeterministicEncoder(DIMENSION, max_tokens=3).identity),
+            (DEFAULT_MODEL, DeterministicEncoder(DIMENSION, max_tokens=7).identity),
+        )
+    ),
+)
 
 
 def specs(type_: str, data: st.SearchStrategy[Any]) -> st.SearchStrategy[Spec]:
@@ -127,6 +138,12 @@ anything = st.one_of(
     specs("feedback.given", feedbacks),
     specs("collection.configured", configures),
     specs("collection.deleted", st.fixed_dictionaries({"collection": st.sampled_from(COLLECTIONS)})),
+    st.one_of(
+        specs("model.proposed", second_models),
+        specs("model.promoted", second_models),
+        specs("model.promoted", second_models),
+        specs("model.dropped", second_models),
+    ),
     specs("item.upsert", st.sampled_from(MALFORMED)),
     specs("clock.ticked", st.just({})),
     specs("command.quarantined", st.just({"entry": "1-0", "reason": "it ends a process"})),

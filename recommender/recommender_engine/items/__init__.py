@@ -50,6 +50,9 @@ from recommender_engine.items.events import (
     ItemsBackfilled,
     ListedItem,
     ListShown,
+    ModelDropped,
+    ModelPromoted,
+    ModelProposed,
     MoveStep,
     RecommendationsJudged,
     RecommendationsSubscribed,
@@ -61,6 +64,7 @@ from recommender_engine.items.events import (
 )
 from recommender_engine.items.item import Item, ItemKey
 from recommender_engine.items.list_request import ListOptions, ListRequest
+from recommender_engine.items.models import DropModel, PromoteModel, ProposeModel
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender_engine.items.subscriptions import ListCommand, Push, SubscribeList, UnsubscribeList
@@ -87,6 +91,7 @@ __all__ = [
     "CutRule",
     "DeleteCollection",
     "DeleteItem",
+    "DropModel",
     "Entry",
     "EntryId",
     "EraseItem",
@@ -119,10 +124,15 @@ __all__ = [
     "ListShown",
     "ListedItem",
     "MergeUser",
+    "ModelDropped",
+    "ModelPromoted",
+    "ModelProposed",
     "MoveCollection",
     "MoveStep",
     "PairVerdict",
     "PatchItem",
+    "PromoteModel",
+    "ProposeModel",
     "Push",
     "QuarantineCommand",
     "Reason",

@@ -16,6 +16,7 @@ from recommender_engine.items.command import CollectionCommand, Command, ItemCom
 from recommender_engine.items.entry_id import EntryId
 from recommender_engine.items.item import Item, ItemKey, Timestamp
 from recommender_engine.items.list_request import MOST_LISTED
+from recommender_engine.items.models import DropModel, PromoteModel, ProposeModel
 from recommender_engine.items.moves import MoveCollection, ReceiveRecords
 from recommender_engine.items.owners import QuarantineCommand, RefuseMessage, TickClock
 from recommender_engine.items.subscriptions import SubscribeList, UnsubscribeList
@@ -248,6 +249,9 @@ COMMAND_TYPES: dict[str, type[Command]] = {
         EraseItem,
         ConfigureCollection,
         DeleteCollection,
+        ProposeModel,
+        PromoteModel,
+        DropModel,
         GiveFeedback,
         RecordInteraction,
         RecordShownList,

@@ -373,6 +373,56 @@ class CollectionDeleted(EventData):
     items: int
 
 
+class ModelProposed(EventData):
+    """The items of a collection are being embedded by a second model; nothing is decided by it yet.
+
+    Attributes:
+        model: its name.
+        digest: fingerprint of its files.
+        dimension: length of its vectors.
+        items: of the collection.
+    """
+
+    type: ClassVar = "recommender.model.proposed.v1"
+    collection: str
+    model: str
+    digest: str
+    dimension: int
+    items: int
+
+
+class ModelPromoted(EventData):
+    """What is behind this event in the collection is decided by another model; that of before is its second one now.
+
+    Attributes:
+        model: name of the model.
+        digest: fingerprint of its files.
+        before: name and fingerprint of the model of before, as ``name@fingerprint``.
+        items: of the collection, all of which have their vectors of it.
+    """
+
+    type: ClassVar = "recommender.model.promoted.v1"
+    collection: str
+    model: str
+    digest: str
+    before: str
+    items: int
+
+
+class ModelDropped(EventData):
+    """The second model of a collection is gone, with its vectors.
+
+    Attributes:
+        model: its name.
+        digest: fingerprint of its files.
+    """
+
+    type: ClassVar = "recommender.model.dropped.v1"
+    collection: str
+    model: str
+    digest: str
+
+
 class ItemsBackfilled(EventData):
     """Summary of silent commands since the last summary.
 
@@ -525,6 +575,9 @@ EVENT_TYPES: dict[str, type[EventData]] = {
         CommandRejected,
         CollectionConfigured,
         CollectionDeleted,
+        ModelProposed,
+        ModelPromoted,
+        ModelDropped,
         ItemsBackfilled,
         CommandForwarded,
         CollectionMoved,

@@ -113,7 +113,7 @@ class Collections:
         if collection.model is not None and settings.model != collection.settings.model:
             raise InvalidCommand(
                 "model_in_use",
-                f"settings.model: it has vectors of {collection.model}; another model needs a new collection",
+                f"settings.model: it has vectors of {collection.model}; recommender model changes that",
                 "settings.model",
             )
         if collection.model is not None and settings.rule != collection.settings.rule:

@@ -40,6 +40,7 @@ from recommender_engine.pipeline.commands.collection_changes import CollectionCh
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.handlers import Handlers
 from recommender_engine.pipeline.commands.item_changes import ItemChanges
+from recommender_engine.pipeline.commands.model_changes import ModelChanges
 from recommender_engine.pipeline.commands.upsert_events import UpsertEvents
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.answers import Answers
@@ -93,6 +94,8 @@ from recommender_engine.pipeline.vectors.embedding_step import Embedded, Embeddi
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.overlay import Found
 from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor
+from recommender_engine.pipeline.vectors.second_models import SecondModels
+from recommender_engine.pipeline.vectors.switching import Switching
 from recommender_engine.store import DatabaseCopy, Outbox, SqliteStore
 
 
@@ -137,6 +140,7 @@ class Recommender:
         self._collections = Collections(store, encoders, most_collections, self._messages)
         self._indexes = indexes or Indexes(store)
         load(store, self._collections, self._indexes)
+        self.second_models = SecondModels(store, self._embedding)
         self._words = Words(store, self._collections)
         self._models = Models(store, self._collections)
         self._answers = Answers(store)
@@ -204,6 +208,15 @@ class Recommender:
         whole = CollectionChanges(
             store, self._collections, self._summaries, self.moves, retirement, self._incidents, subscribing
         )
+        models = ModelChanges(
+            store,
+            self._collections,
+            self._embedding,
+            self.second_models,
+            Switching(store, self._embedding, self._indexes, self.second_models),
+            self._novelty,
+            self._changed_lists,
+        )
         self.tidying = Retention(store, self.moves.leftovers)
         self._items = ItemChanges(
             store, self._collections, departures, feedback, outcomes, self.moves, self._changed_lists
@@ -211,7 +224,7 @@ class Recommender:
         interactions = Interactions(store, self._collections, self._changed_lists)
         self._shown = interactions.shown
         self._handlers = Handlers(
-            store, self.moves, upserts, self._items, feedback, whole, self.moving, interactions, subscribing
+            store, self.moves, upserts, self._items, feedback, whole, models, self.moving, interactions, subscribing
         )
         self.notes = Notes(store)
         self.promises = Promises(store, self._collections, self._models)
@@ -229,7 +242,9 @@ class Recommender:
         self._listing = Listing(store, self._collections, current_verdicts, self._words)
         self._review_queue = ReviewQueue(store, self._collections, current_verdicts, self._answers, self._models.of)
         self._export = Export(store, self._collections, current_verdicts)
-        self._statistics = Statistics(store, self._collections, self._indexes, self._answers, self.promises)
+        self._statistics = Statistics(
+            store, self._collections, self._indexes, self._answers, self.promises, self.second_models
+        )
         self._searching = Searching(
             store,
             self._collections,

@@ -13,6 +13,7 @@ from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.outbox_rows import KeyUse, OutboxRow, Reply
 from recommender_engine.store.policy_keys import PolicyQuery
 from recommender_engine.store.rows import AttributeRow, ItemText, LikelyPair, Member, StoredItem, Verdict
+from recommender_engine.store.second_models import SecondModel
 from recommender_engine.store.shown import Counted, Figures, ShownList
 from recommender_engine.store.sqlite import SqliteStore
 from recommender_engine.store.standings import BANDS, CODES, DAY_MS, GROUPS, HOUR_MS, PARTS
@@ -51,6 +52,7 @@ __all__ = [
     "Place",
     "PolicyQuery",
     "Reply",
+    "SecondModel",
     "ShownList",
     "SqliteStore",
     "StateFacts",

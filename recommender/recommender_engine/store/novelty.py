@@ -21,3 +21,7 @@ class NoveltyTable:
     def put(self, rows: Iterable[tuple[int, int, float]]) -> None:
         """Fill slots: collection, slot, distance."""
         self._db.executemany("INSERT OR REPLACE INTO novelty VALUES (?,?,?)", rows)
+
+    def clear(self, collection: int) -> None:
+        """Empty the sample of a collection."""
+        self._db.execute("DELETE FROM novelty WHERE collection=?", (collection,))

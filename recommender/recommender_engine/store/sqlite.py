@@ -27,6 +27,7 @@ from recommender_engine.store.outbox import Outbox
 from recommender_engine.store.policy_keys import PolicyKeyTable
 from recommender_engine.store.recent_items import RecentItems
 from recommender_engine.store.schema import check, connect, forget_statistics
+from recommender_engine.store.second_models import SecondModelTable
 from recommender_engine.store.shown import ShownTable
 from recommender_engine.store.space import give_back, let_shrink
 from recommender_engine.store.standings import Standings
@@ -73,6 +74,7 @@ class SqliteStore:
         self.groups = GroupTable(self._db, recent, self.standings)
         self.policy_index = PolicyKeyTable(self._db)
         self.vectors = VectorTable(self._db, recent)
+        self.second_models = SecondModelTable(self._db)
         self.words = WordTable(self._db)
         self.answers = AnswerTable(self._db)
         self.training = TrainingTable(self._db)

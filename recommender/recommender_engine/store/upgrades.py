@@ -9,6 +9,7 @@ import json
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
 from recommender_engine.store.older_rows import narrow_items, narrow_partners, narrow_ring
+from recommender_engine.store.second_model_tables import SECOND_MODEL_TABLES
 from recommender_engine.store.shown_tables import SHOWN_TABLES
 from recommender_engine.store.subscription_tables import SUBSCRIPTION_TABLES
 
@@ -244,6 +245,7 @@ CREATE TABLE list_weights (
 """,
 }
 UPGRADES[11] += SHOWN_TABLES + SUBSCRIPTION_TABLES
+UPGRADES[12] = SECOND_MODEL_TABLES
 
 
 def said_length(content: str) -> int:

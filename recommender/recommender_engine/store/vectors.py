@@ -18,6 +18,17 @@ Labels = NDArray[np.int64]
 
 _VECTORS_KEPT = 32 * 2**20  # bytes
 _A_VECTOR = 300  # bytes, without its numbers
+KEY_BYTES = 1 + 32
+"""Length of the key of a vector that serves all collections; that of one that came by a move has more behind it."""
+_UNUSED = (
+    "NOT EXISTS (SELECT 1 FROM items WHERE items.vector = vectors.id)"
+    " AND NOT EXISTS (SELECT 1 FROM points WHERE points.vector = vectors.id)"
+)
+_RELEASE = f"DELETE FROM vectors WHERE id=? AND {_UNUSED} RETURNING key"  # noqa: S608 (constant)
+_RELEASE_OTHERS = (
+    "DELETE FROM vectors WHERE model IN (SELECT model FROM second_models UNION SELECT model FROM dropped_models)"  # noqa: S608
+    f" AND key >= ? AND key < ? AND {_UNUSED} RETURNING id"
+)
 _UNKNOWN_KEPT = 4096  # keys; the key of an item is looked up twice: before it is embedded, and when it is stored
 
 
@@ -127,13 +138,40 @@ class VectorTable:
             {"id": point},
         ).fetchone()
         for row in {vector, *(dropped or ())}:
-            self._recent.drop(row)  # its number may be reused
-            self._db.execute(
-                "DELETE FROM vectors WHERE id=:id AND NOT EXISTS (SELECT 1 FROM items WHERE vector=:id)"
-                " AND NOT EXISTS (SELECT 1 FROM points WHERE vector=:id)",
-                {"id": row},
-            )
+            gone = self._db.execute(_RELEASE, (row,)).fetchone()
+            if gone is not None:
+                self._recent.drop(row)  # its number may be reused
+                self._release_others(bytes(gone[0])[:KEY_BYTES])
         return dropped is not None
+
+    def _release_others(self, key: bytes) -> None:
+        """Delete the vectors of the same text by second models, under any form of its key."""
+        rows = self._db.execute(_RELEASE_OTHERS, (key, key + b"\xff" * 9)).fetchall()
+        for (row,) in rows:
+            self._recent.drop(row)
+
+    def sweep(self, limit: int) -> int:
+        """Look at some vectors of models that were dropped, and delete those that nothing uses; how many rows.
+
+        A model waits for as long as a collection has it as its second.
+        """
+        found = self._db.execute(
+            "SELECT model, key FROM dropped_models WHERE model NOT IN (SELECT model FROM second_models) LIMIT 1"
+        ).fetchone()
+        if found is None:
+            return 0
+        model, after = found
+        rows = self._db.execute(
+            "SELECT id, key FROM vectors WHERE model=? AND key > ? ORDER BY key LIMIT ?", (model, after, limit)
+        ).fetchall()
+        if not rows:
+            self._db.execute("DELETE FROM dropped_models WHERE model=?", (model,))
+            return 1
+        for row, _ in rows:
+            if self._db.execute(_RELEASE, (row,)).fetchone() is not None:
+                self._recent.drop(row)
+        self._db.execute("UPDATE dropped_models SET key=? WHERE model=?", (rows[-1][1], model))
+        return len(rows)
 
     def points(self, labels: Labels, block: int = 10_000) -> Iterator[tuple[Labels, Vector]]:
         """Vectors of points, shape (n, dimension), in blocks of ascending labels."""

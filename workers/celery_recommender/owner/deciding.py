@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from celery_recommender.broker.coordination.lease import LeaseLost
 from celery_recommender.broker.redis.availability import AWAY
+from celery_recommender.owner.loop.building import complete
 from celery_recommender.owner.poison.in_hand import BatchInHand
 from celery_recommender.owner.poison.watchdog import limit_s, watched
 from celery_recommender.owner.resources import Resources
@@ -101,6 +102,7 @@ class Deciding:
 
         def attempt() -> Decided:
             started_s = time.monotonic()
+            complete(self._engine, entries, resources.settings.hang_after_s)
             with watched(limit_s(resources.settings.hang_after_s, len(entries))):
                 events = self._engine.process(entries)
             return Decided(len(entries), events, time.monotonic() - started_s)

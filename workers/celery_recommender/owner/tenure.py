@@ -26,6 +26,7 @@ from celery_recommender.owner.delivery.forwarding import Forwarding
 from celery_recommender.owner.delivery.publisher import Publisher
 from celery_recommender.owner.delivery.webhook_lane import webhook_feeds
 from celery_recommender.owner.interpreter.priorities import warm_up
+from celery_recommender.owner.loop.building import Building
 from celery_recommender.owner.loop.inbox import Question
 from celery_recommender.owner.loop.intake import Intake
 from celery_recommender.owner.loop.partition_routing import PartitionRouting
@@ -90,6 +91,7 @@ class Tenure:
         self._throughput = Throughput()
         self._latencies = Latencies()
         self._spans = Spans(settings.partition)
+        self._building = Building(engine, settings.hang_after_s)
         self._facts = self._make_facts()
         self._upkeep = self._make_upkeep()
 
@@ -212,7 +214,7 @@ class Tenure:
         resources = self._resources
         while not resources.stopping.is_set():
             resources.check_threads()
-            entries, questions = resources.inbox.take(self._dispatch.idle_s)
+            entries, questions = resources.inbox.take(self._building.idle_s(self._dispatch.idle_s))
             if entries:
                 resources.status.working()
             for part in self._recovery.parts(entries):
@@ -226,6 +228,7 @@ class Tenure:
                 self._after_batch()
             self._offer()
             self._answer(questions)
+            self._building.some(len(entries))
             resources.status.rest()
             self._upkeep.tend()
 

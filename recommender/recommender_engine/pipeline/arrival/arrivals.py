@@ -19,10 +19,8 @@ from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.vectors.embedding_step import Embedded
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
+from recommender_engine.pipeline.vectors.switching import SAME_POINT
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, Verdict
-
-# Vectors closer than this are one point of the index: near-identical ones wreck the graph of HNSW.
-_SAME_POINT = 1.0 - 1e-6
 
 
 class Arrivals:
@@ -231,7 +229,7 @@ class Arrivals:
             if (point := self._store.items.point_of_vector(collection.id, row)) is not None:
                 return row, point
         nearest = next(iter(candidates.similarity.items()), None)
-        if nearest is not None and nearest[1] >= _SAME_POINT:
+        if nearest is not None and nearest[1] >= SAME_POINT:
             return row, nearest[0]
         point = vectors.add_point(collection.id, row)
         decision.overlay.add(point, embedded.vector)

@@ -75,6 +75,11 @@ class Novelty:
         self._store.novelty.put((collection.id, slot, one) for slot, one in enumerate(sample) if one is not None)
         self._kept.drop(collection.id)
 
+    def reset(self, collection: Collection) -> None:
+        """Distances by another model say nothing of those to come; part of the running transaction."""
+        self._store.novelty.clear(collection.id)
+        self._forget(collection.id)
+
     def _of(self, collection: int) -> NDArray[np.float64]:
         found = self._kept.get(collection)
         if found is None:

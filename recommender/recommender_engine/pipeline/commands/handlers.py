@@ -11,6 +11,7 @@ from recommender_engine.items import (
     ConfigureCollection,
     DeleteCollection,
     DeleteItem,
+    DropModel,
     Entry,
     EntryId,
     EraseItem,
@@ -19,6 +20,8 @@ from recommender_engine.items import (
     MergeUser,
     MoveCollection,
     PatchItem,
+    PromoteModel,
+    ProposeModel,
     QuarantineCommand,
     ReceiveRecords,
     RecordInteraction,
@@ -35,6 +38,7 @@ from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.commands.collection_changes import CollectionChanges
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.item_changes import ItemChanges
+from recommender_engine.pipeline.commands.model_changes import ModelChanges
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.interactions.interactions import Interactions
 from recommender_engine.pipeline.migration.move_steps import MoveSteps
@@ -73,6 +77,7 @@ class Handlers:
         items: ItemChanges,
         feedback: Feedback,
         collections: CollectionChanges,
+        models: ModelChanges,
         steps: MoveSteps,
         interactions: Interactions,
         subscribing: Subscribing,
@@ -93,6 +98,9 @@ class Handlers:
             UnsubscribeList: subscribing.unsubscribe,
             ConfigureCollection: collections.configure,
             DeleteCollection: collections.delete,
+            ProposeModel: models.propose,
+            PromoteModel: models.promote,
+            DropModel: models.drop,
             MoveCollection: steps.move,
             ReceiveRecords: steps.receive,
             RefuseMessage: _reject_refused,

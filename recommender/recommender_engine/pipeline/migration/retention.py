@@ -56,4 +56,5 @@ class Retention:
             interactions += self._store.shown.forget_old(now_ms - LISTS_KEPT_MS, _ROWS)
             interactions += self._store.mentions.forget_old(_ROWS)
             versions = self._store.tombstones.forget_old(now_ms, _ROWS)
+            versions += self._store.vectors.sweep(_ROWS)
         return events, keys + payloads + versions + interactions

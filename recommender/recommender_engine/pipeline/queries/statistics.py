@@ -17,6 +17,7 @@ from recommender_engine.pipeline.learning.promises import Promises
 from recommender_engine.pipeline.queries.listed_items import iso
 from recommender_engine.pipeline.queries.paging import checked_limit
 from recommender_engine.pipeline.vectors.indexes import Indexes
+from recommender_engine.pipeline.vectors.second_models import SecondModels
 from recommender_engine.recommend.weights import served
 from recommender_engine.store import BANDS, DAY_MS, GROUPS, HOUR_MS, PARTS, Collection, SqliteStore
 
@@ -105,13 +106,20 @@ class Statistics:
     """Counts of items, answers and points, and shares of recent verdicts."""
 
     def __init__(
-        self, store: SqliteStore, collections: Collections, indexes: Indexes, answers: Answers, promises: Promises
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        indexes: Indexes,
+        answers: Answers,
+        promises: Promises,
+        second_models: SecondModels,
     ) -> None:
         self._store = store
         self._collections = collections
         self._indexes = indexes
         self._answers = answers
         self._promises = promises
+        self._second_models = second_models
 
     def stats(self) -> dict[str, Any]:
         """Counts by collection, index kinds and sizes, where precisions are kept, weights of lists, position."""
@@ -123,6 +131,7 @@ class Statistics:
                 collection.name: {
                     "items": self._store.items.count(collection.id),
                     "model": collection.model,
+                    "second_model": self._second_models.view(collection.id),
                     "answers": self._answers.count(collection.id),
                     "review_share": share_in_review(collection),
                     "target_precision": collection.settings.target_precision,

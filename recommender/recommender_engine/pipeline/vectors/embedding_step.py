@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,8 +21,10 @@ from recommender_engine.pipeline.vectors.prefetching import (
     LocalExecutor,
     Prefetcher,
     TextsOfModel,
+    TimedEmbeddings,
 )
 from recommender_engine.store import SqliteStore, StoredItem
+from recommender_engine.store.vectors import KEY_BYTES
 from recommender_engine.text import clean, fingerprint
 
 log = event_log(__name__)
@@ -31,7 +34,6 @@ Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 _HARMLESS = "hello"  # distinguishes a model that fails on one text from one that fails on all
 # First byte of a vector's key.
 _FROM_TEXT, _GIVEN = b"t", b"v"
-_KEY_BYTES = 1 + 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,32 @@ class EmbeddingStep:
     def identity(self, settings: CollectionSettings) -> ModelIdentity:
         """The model that the collection's vectors come from."""
         return self._encoders.encoder(settings.model).identity
+
+    def has(self, name: str) -> bool:
+        """Whether there is a model of this name."""
+        return name in self._encoders.names
+
+    def identity_of(self, name: str) -> ModelIdentity:
+        """The model of a name; it is loaded."""
+        return self._encoders.encoder(name).identity
+
+    def begin_texts(self, name: str, texts: list[str]) -> Future[TimedEmbeddings]:
+        """Begin to embed cleaned texts, all different, by the model of a name: in other processes, if there are any."""
+        identity = self.identity_of(name)
+        remote = None if self._remote is None else self._remote.submit(name, identity, texts)
+        return self._local.submit(name, identity, texts) if remote is None else remote
+
+    def embed_texts(self, name: str, texts: list[str]) -> dict[str, Embedding | InvalidCommand]:
+        """Embed cleaned texts, all different, by the model of a name; one on which it fails gives its error.
+
+        Raises:
+            EncodingError: the model failed on a harmless text as well.
+        """
+        encoded = _encode_each(self._encoders.encoder(name), texts)
+        return {
+            text: one if isinstance(one, InvalidCommand) else Embedding(*one, 0.0)
+            for text, one in zip(texts, encoded, strict=True)
+        }
 
     def warm_up(self, settings: Iterable[CollectionSettings]) -> None:
         """Load the models that collections with these settings use."""
@@ -315,9 +343,14 @@ def shared_key(key: bytes, vector: Vector) -> bytes | None:
     return key if key == _GIVEN + hashlib.sha256(vector.tobytes()).digest() else None
 
 
+def shared_part(key: bytes) -> bytes:
+    """The key of the same vector where it serves all collections."""
+    return key[:KEY_BYTES]
+
+
 def moved_key(key: bytes, collection: str) -> bytes:
     """The key under which a vector that arrived with a collection serves this collection and no other."""
-    return key[:_KEY_BYTES] + hashlib.blake2b(collection.encode(), digest_size=8).digest()
+    return shared_part(key) + hashlib.blake2b(collection.encode(), digest_size=8).digest()
 
 
 def _text_key(cleaned: str) -> bytes:

@@ -54,6 +54,20 @@ class IndexContents(NamedTuple):
     trusted: tuple[str, ...]
 
 
+class _Made(NamedTuple):
+    """An index that holds its points.
+
+    Attributes:
+        found: the index.
+        changes: points that are not in its snapshot.
+        kind: of the index, and the model of its vectors.
+    """
+
+    found: FlatIndex | AdaptiveIndex
+    changes: int
+    kind: tuple[str, str | None]
+
+
 class Indexes:
     """One index per collection.
 
@@ -76,7 +90,8 @@ class Indexes:
         self._parameters = parameters
         self._created_by = created_by
         self._indexes: dict[int, FlatIndex | AdaptiveIndex] = {}
-        self._kinds: dict[int, str] = {}
+        self._kinds: dict[int, tuple[str, str | None]] = {}  # kind of index and model of its vectors
+        self._switched: dict[int, _Made] = {}  # by the running batch
         self._changes: dict[int, int] = {}
         self._counted: dict[int, tuple[str, int]] = {}  # kind and points of each, as last counted
         self._points: Counter[str] = Counter()  # of all together
@@ -88,6 +103,7 @@ class Indexes:
         self._due: dict[int, Collection] = {}  # changed so much that a snapshot is due
         # The snapshots of a collection that leaves are not to be trusted any more.
         store.on_retire(lambda collection: store.drop_note(_note(collection)))
+        store.on_rollback(self._rolled_back)
 
     def wanted(self, collection: Collection) -> IndexContents:
         """What the index of a collection has to hold, from the store."""
@@ -107,12 +123,16 @@ class Indexes:
     def open(self, wanted: IndexContents, restored: HnswIndex | None = None) -> None:
         """Open the index of a collection: the graph from a snapshot, or an empty one, completed from the store."""
         collection = wanted.collection
-        if collection.dimension is None:
-            return
+        if collection.dimension is not None:
+            self._install(collection, self._made(wanted, restored))
+
+    def _made(self, wanted: IndexContents, restored: HnswIndex | None = None) -> _Made:
+        """An index that holds what it has to."""
+        collection = wanted.collection
         settings = collection.settings
         index = make_index(
             settings.index,
-            collection.dimension,
+            int(collection.dimension or 0),
             self._parameters,
             restored,
             expected=len(wanted.labels),
@@ -124,11 +144,35 @@ class Indexes:
         except BaseException:
             index.close()
             raise
-        self._indexes[collection.id] = index
-        self._kinds[collection.id] = collection.settings.index
+        return _Made(index, changes, (settings.index, collection.model))
+
+    def _install(self, collection: Collection, made: _Made) -> None:
+        self._indexes[collection.id], changes, self._kinds[collection.id] = made
         self._changes[collection.id] = 0
         self._changed(collection, changes)
         self._count(collection)
+
+    def switch(self, collection: Collection) -> None:
+        """Read the points of a collection as they are now: all are others, in the running transaction.
+
+        They are in use from now on, and the index of before is kept for a rollback.
+        """
+        self._forget_switched(collection.id)
+        self._switched[collection.id] = self._made(self.wanted(collection))
+        self._store.drop_note(_note(collection.id))
+
+    def _forget_switched(self, collection: int) -> None:
+        made = self._switched.pop(collection, None)
+        if made is not None and isinstance(made.found, AdaptiveIndex):
+            made.found.close()
+
+    def _rolled_back(self) -> None:
+        for collection in list(self._switched):
+            self._forget_switched(collection)
+
+    def _current(self, collection: Collection) -> FlatIndex | AdaptiveIndex | None:
+        made = self._switched.get(collection.id)
+        return self._indexes.get(collection.id) if made is None else made.found
 
     def sweep(self, collections: Iterable[Collection]) -> None:
         """Delete the snapshots of collections that are not here: a process may have died before it did so."""
@@ -147,7 +191,7 @@ class Indexes:
 
     def of(self, collection: Collection, dimension: int) -> ReadIndex:
         """The committed points of a collection; none for one that this batch has made; see ``overlaid``."""
-        index = self._indexes.get(collection.id)
+        index = self._current(collection)
         overlay = self._overlays.get(collection.id)
         committed = FlatIndex(dimension) if index is None else index
         return committed if overlay is None else OverlaidIndex(committed, overlay, dimension)
@@ -167,7 +211,7 @@ class Indexes:
 
     def search(self, collection: Collection, queries: Mapping[EntryId, Vector]) -> dict[EntryId, Found]:
         """What the index of a collection finds for the items of a batch, before any of them is decided."""
-        index = self._indexes.get(collection.id)
+        index = self._current(collection)
         return {} if index is None else search(index, queries, collection.settings.candidates)
 
     def apply(self, changed: Iterable[Collection], overlays: Mapping[int, CollectionOverlay]) -> None:
@@ -178,7 +222,10 @@ class Indexes:
             overlays: the changes of their points, by collection id.
         """
         for collection in changed:
-            if self._kinds.get(collection.id) not in (None, collection.settings.index):
+            if (made := self._switched.pop(collection.id, None)) is not None:
+                self._close(collection)
+                self._install(collection, made)
+            if self._kinds.get(collection.id) not in (None, (collection.settings.index, collection.model)):
                 self._close(collection)
             overlay = overlays.get(collection.id)
             if collection.id not in self._indexes:
@@ -189,6 +236,7 @@ class Indexes:
 
     def forget(self, collection: Collection) -> None:
         """Drop index and snapshot of a collection that has left."""
+        self._forget_switched(collection.id)
         self._close(collection)
         self._changes.pop(collection.id, None)
         if self._directory is not None:
