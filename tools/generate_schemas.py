@@ -39,6 +39,8 @@ EXAMPLE_PAGE = (
     b'[{"kind":"collection","settings":{},"model":null,"dimension":null,"next_us":null,"answers":0,"pending":0,'
     b'"matcher":null,"origins":["b"]}]'
 )
+TUNED = DeterministicEncoder(128)
+EXAMPLE_MODEL = {"collection": "default", "model": "tuned", "digest": TUNED.identity.fingerprint}
 EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
     (
         "collection.configured",
@@ -134,6 +136,12 @@ EXAMPLE_COMMANDS: tuple[tuple[str, dict[str, Any]], ...] = (
         },
     ),
     ("item.upsert", {"collection": "archive", "id": "A-1", "text": "Is passed on until the collection is here"}),
+    ("model.proposed", EXAMPLE_MODEL),
+    ("model.promoted", EXAMPLE_MODEL),
+    (
+        "model.dropped",
+        {"collection": "default", "model": DEFAULT_MODEL, "digest": DeterministicEncoder().identity.fingerprint},
+    ),
     ("collection.deleted", {"collection": "tickets"}),
 )
 """A history in which every type of command and of event appears; all but the one with ``txt`` are good."""
@@ -298,12 +306,12 @@ def attributes_of(model: type[BaseModel]) -> dict[str, str]:
 
 
 class ExampleModels:
-    """The default model, without its weights."""
+    """The default model and a trained one, without their weights."""
 
-    names = (DEFAULT_MODEL,)
+    names = (DEFAULT_MODEL, "tuned")
 
     def encoder(self, name: str) -> DeterministicEncoder:
-        return {DEFAULT_MODEL: DeterministicEncoder()}[name]
+        return {DEFAULT_MODEL: DeterministicEncoder(), "tuned": TUNED}[name]
 
 
 def example_events() -> list[dict[str, Any]]:

@@ -23,6 +23,7 @@ from recommender_engine.items import (
     EraseItem,
     GiveFeedback,
     PatchItem,
+    ProposeModel,
     QuarantineCommand,
     RejectedCommand,
     TickClock,
@@ -98,6 +99,11 @@ def item(**fields: Any) -> dict[str, Any]:
         ),
         ("feedback.given", {"id": "a", "answer": "wrong"}, GiveFeedback(id="a", answer="wrong")),
         ("collection.deleted", {"collection": "c"}, DeleteCollection(collection="c")),
+        (
+            "model.proposed",
+            {"collection": "c", "model": "tuned", "digest": "0123456789abcdef"},
+            ProposeModel(collection="c", model="tuned", digest="0123456789abcdef"),
+        ),
         ("clock.ticked", {}, TickClock()),
         (
             "command.quarantined",

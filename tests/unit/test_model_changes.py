@@ -19,6 +19,7 @@ from recommender_engine.pipeline.vectors import overlay, second_models
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.encoders import FailingEncoder
 from tests.support.engine import Log, data_of, lines, opened
+from tests.support.older_states import make_schema_11
 
 LIVE, NEW = DeterministicEncoder(64), DeterministicEncoder(128, max_tokens=40)
 DIGESTS = {DEFAULT_MODEL: LIVE.identity.fingerprint, "new": NEW.identity.fingerprint}
@@ -335,3 +336,14 @@ def test_near_identical_vectors_share_a_point_again() -> None:
     assert one.stats()["collections"]["default"]["points"] == 6
     one.process([about(log, "proposed", digest=digest), about(log, "promoted", digest=digest)])
     assert one.stats()["collections"]["default"]["points"] == 1
+
+
+def test_a_state_of_the_release_before_can_change_its_model(tmp_path: Path) -> None:
+    one, log = engine(tmp_path), Log()
+    one.process(items(log, 9))
+    one.close()
+    make_schema_11(tmp_path)
+    one = engine(tmp_path)
+    told = one.process([about(log, "proposed"), about(log, "promoted")])
+    assert [data_of(event)["items"] for event in told] == [9, 9]
+    one.close()

@@ -17,6 +17,7 @@ FULL = {
     "RECOMMENDER_PARTITION": "shop-1",
     "RECOMMENDER_PARTITIONS": "shop-1,shop-2",
     "RECOMMENDER_ROUTES": "tickets=shop-2",
+    "RECOMMENDER_MODELS_DIR": "/models",
     "RECOMMENDER_MODELS": "a=/models/a, b=org/b@0123456789012345678901234567890123456789,",
     "RECOMMENDER_THREADS": "2",
     "RECOMMENDER_ENCODER": "openvino-bfloat16",

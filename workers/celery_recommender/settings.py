@@ -62,6 +62,8 @@ class Settings(BaseModel):
             its name; empty: everything is in ``RECOMMENDER_PARTITION``.
         routes: collections with a fixed partition, comma-separated: ``COLLECTION=PARTITION``. A move takes precedence.
         models: further embedding models, comma-separated: ``NAME=DIRECTORY`` or ``NAME=ORG/REPO@REVISION``.
+        models_dir: folder of registered models (``recommender model add``), which all processes share; empty:
+            ``models`` in the state directory.
         threads: CPU threads of the model; empty: one for each processor that a container's quota, too, allows.
         encoder: embedding backend: ``auto`` measures the available ones for a second each and takes the fastest that
             agrees with the reference; ``torch-float32`` (the reference), ``torch-bfloat16``, ``torch-float16`` (GPU),
@@ -139,6 +141,7 @@ class Settings(BaseModel):
     partitions: tuple[str, ...] = ()
     routes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    models_dir: Path | None = None
     threads: Annotated[int, Field(ge=1, le=1024)] | None = None
     encoder: Literal[
         "auto", "torch-float32", "torch-bfloat16", "torch-float16", "openvino-bfloat16", "openvino-int8"
@@ -204,10 +207,15 @@ class Settings(BaseModel):
         """Where the state of the partition lives."""
         return self.state_dir / "state" / self.partition
 
+    @property
+    def registered_models(self) -> Path:
+        """Folder of registered models."""
+        return self.state_dir / "models" if self.models_dir is None else self.models_dir
+
     def places(self) -> Iterator[tuple[str, str]]:
         """Settings with files and folders that they name, those that may lie in others first."""
         yield from (("models", place) for place in (given.partition("=")[2] for given in self.models) if "/" in place)
-        for name in ("message_rules", "backup_dir", "web_users", "webhooks", "state_dir"):
+        for name in ("message_rules", "backup_dir", "web_users", "webhooks", "models_dir", "state_dir"):
             if (place := getattr(self, name)) is not None:
                 yield name, str(place)
 
@@ -259,7 +267,7 @@ class Settings(BaseModel):
         meant = _SAID_OTHERWISE.get(value.upper(), value) if info.field_name == "log_level" else value
         return next((choice for choice in choices if choice.lower() == meant.lower()), value)
 
-    @field_validator("threads", "backup_dir", "message_rules", "web_users", "webhooks", mode="before")
+    @field_validator("threads", "backup_dir", "message_rules", "web_users", "webhooks", "models_dir", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return value or None

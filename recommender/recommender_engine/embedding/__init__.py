@@ -3,6 +3,7 @@
 from recommender_engine.embedding.catalogue import Encoders, ModelCatalogue
 from recommender_engine.embedding.encoder import Embeddings, Encoder, ModelIdentity
 from recommender_engine.embedding.model_source import KNOWN_MODELS, ModelSource, parse_source
+from recommender_engine.embedding.registry import ModelRegistry, RegisteredModel
 from recommender_engine.embedding.validation import require_unit_vectors
 
 __all__ = [
@@ -12,7 +13,9 @@ __all__ = [
     "Encoders",
     "ModelCatalogue",
     "ModelIdentity",
+    "ModelRegistry",
     "ModelSource",
+    "RegisteredModel",
     "parse_source",
     "require_unit_vectors",
 ]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from recommender_engine.embedding.encoder import Encoder
 from recommender_engine.embedding.model_source import ModelSource
+from recommender_engine.embedding.registry import ModelRegistry
 from recommender_engine.errors import ConfigurationError
 
 
@@ -37,6 +38,7 @@ class ModelCatalogue:
         backend: what computes the vectors, or ``auto``; see ``SentenceTransformerEncoder``.
         cache: folder that keeps what was measured and converted; ``None`` keeps nothing.
         windows: of a long text that are read at most; see ``SentenceTransformerEncoder``.
+        registry: has further models, which are found as soon as they are registered; a declared name comes first.
 
     Raises:
         ConfigurationError: two models have one name.
@@ -49,7 +51,9 @@ class ModelCatalogue:
         backend: str = "torch-float32",
         cache: Path | None = None,
         windows: int = 1,
+        registry: ModelRegistry | None = None,
     ) -> None:
+        self._registry = registry
         self._sources: dict[str, ModelSource] = {}
         for source in sources:
             if source.name in self._sources:
@@ -64,12 +68,14 @@ class ModelCatalogue:
 
     def __reduce__(self) -> tuple[type[ModelCatalogue], tuple[object, ...]]:
         """What a process of our own is given: the declarations; it loads for itself."""
-        return type(self), (tuple(self._sources.values()), self._threads, self._backend, self._cache, self._windows)
+        declared = tuple(self._sources.values())
+        return type(self), (declared, self._threads, self._backend, self._cache, self._windows, self._registry)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of all models, in the order declared."""
-        return tuple(self._sources)
+        """Names of all models, in the order declared, then those that are registered."""
+        registered = () if self._registry is None else self._registry.models()
+        return (*self._sources, *(name for name in registered if name not in self._sources))
 
     def encoder(self, name: str) -> Encoder:
         """The encoder of one model, loaded on the first call and kept.
@@ -78,14 +84,17 @@ class ModelCatalogue:
             ConfigurationError: there is no model of that name.
             ModelError: its files are missing, altered or cannot be loaded.
         """
-        if name not in self._sources:
-            raise ConfigurationError(f"model {name!r} is not declared; there are: {', '.join(self._sources) or 'none'}")
+        source = self._sources.get(name)
+        if source is None and self._registry is not None:
+            source = self._registry.source(name)
+        if source is None:
+            raise ConfigurationError(f"model {name!r} is not declared; there are: {', '.join(self.names) or 'none'}")
         with self._loading:
             if name not in self._loaded:
                 # Imports torch: seconds and hundreds of megabytes, which only a process that embeds should pay.
                 from recommender_engine.embedding.sentence_transformer import SentenceTransformerEncoder
 
                 self._loaded[name] = SentenceTransformerEncoder(
-                    self._sources[name], self._threads, self._backend, self._cache, self._windows
+                    source, self._threads, self._backend, self._cache, self._windows
                 )
             return self._loaded[name]

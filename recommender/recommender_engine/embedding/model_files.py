@@ -63,7 +63,8 @@ def verify(directory: Path, source: ModelSource) -> dict[str, str]:
     """
     digests = {path.relative_to(directory).as_posix(): _sha256(path) for path in _identity_files(directory)}
     for name, expected in source.sha256.items():
-        found = digests.get(name, "no such file")
+        path = directory / name
+        found = digests.get(name) or (_sha256(path) if path.is_file() else "no such file")
         if found != expected:
             raise ModelError(f"model {source.name!r}: {directory / name}: expected SHA-256 {expected}, found {found}")
     return digests

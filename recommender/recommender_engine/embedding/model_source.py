@@ -9,7 +9,8 @@ from pathlib import Path
 
 from recommender_engine.errors import ConfigurationError
 
-_NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+NAME = re.compile(r"[\w.-]{1,64}", re.ASCII)
+"""What a model may be called."""
 _HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>.*))?", re.ASCII)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -61,7 +62,7 @@ def parse_source(spec: str) -> ModelSource:
         ConfigurationError: the declaration has none of these forms, or its revision is not a full commit id.
     """
     name, separator, place = spec.partition("=")
-    if _NAME.fullmatch(name) is None:
+    if NAME.fullmatch(name) is None:
         raise ConfigurationError(f"model {spec!r}: a name is 1 to 64 letters, digits, dots, dashes or underscores")
     known = {source.name: source for source in KNOWN_MODELS}
     if separator:

@@ -152,6 +152,30 @@ class Commands(Connected):
         """
         return self.send("collection.deleted", {"collection": collection}, key=key)
 
+    def propose_model(self, collection: str, model: str, digest: str, *, key: str | None = None) -> EntryId:
+        """Embed the items of a collection by a second model beside the live one.
+
+        Raises:
+            NotPermitted: as for `delete_collection`.
+        """
+        return self.send("model.proposed", {"collection": collection, "model": model, "digest": digest}, key=key)
+
+    def promote_model(self, collection: str, model: str, digest: str, *, key: str | None = None) -> EntryId:
+        """Switch a collection to its second model; the live one becomes the second.
+
+        Raises:
+            NotPermitted: as for `delete_collection`.
+        """
+        return self.send("model.promoted", {"collection": collection, "model": model, "digest": digest}, key=key)
+
+    def drop_model(self, collection: str, model: str, digest: str, *, key: str | None = None) -> EntryId:
+        """Delete the second model of a collection.
+
+        Raises:
+            NotPermitted: as for `delete_collection`.
+        """
+        return self.send("model.dropped", {"collection": collection, "model": model, "digest": digest}, key=key)
+
     def feedback(
         self,
         item_id: str,

@@ -198,22 +198,22 @@ class Unsubscribe(CommandTask):
     command_type = "recommendations.unsubscribed"
 
 
-class DeleteCollection(CommandTask):
-    """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``.
+class OwnersTask(CommandTask):
+    """Base of the commands that need the rights of a worker.
 
-    It is appended by the process that calls it, which must have a user of the server that may do what a worker does.
-    It is not accepted through the broker: everyone with write access to a queue could delete with it.
+    Such a command is appended by the process that calls it, which must have a user of the server that may do what a
+    worker does. It is not accepted through the broker: everyone with write access to a queue could send it.
     """
 
-    name = "recommender.delete_collection"
-    command_type = "collection.deleted"
+    instead: ClassVar[str]
+    """The command of the command line that does the same."""
 
     def objection(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> InvalidCommand | None:
         """It came through the broker."""
         return InvalidCommand(
             "not_permitted",
             f"{self.name} is not taken through the broker: call it where `attach` has been called, without countdown or"
-            " eta, or use `recommender delete-collection`",
+            f" eta, or use `{self.instead}`",
             "task",
         )
 
@@ -227,6 +227,38 @@ class DeleteCollection(CommandTask):
         if self._needs_broker(options) and (refusal := self.objection(args or (), kwargs or {})) is not None:
             raise refusal
         return super().apply_async(args, kwargs, **options)
+
+
+class DeleteCollection(OwnersTask):
+    """Delete a collection with all that is in it: ``delete_collection.delay({"collection": …})``."""
+
+    name = "recommender.delete_collection"
+    command_type = "collection.deleted"
+    instead = "recommender delete-collection"
+
+
+class ProposeModel(OwnersTask):
+    """Embed a collection by a second model: ``propose_model.delay({"collection": …, "model": …, "digest": …})``."""
+
+    name = "recommender.propose_model"
+    command_type = "model.proposed"
+    instead = "recommender model propose"
+
+
+class PromoteModel(OwnersTask):
+    """Switch a collection to its second model: ``promote_model.delay({"collection": …, "model": …, "digest": …})``."""
+
+    name = "recommender.promote_model"
+    command_type = "model.promoted"
+    instead = "recommender model promote"
+
+
+class DropModel(OwnersTask):
+    """Delete the second model of a collection: ``drop_model.delay({"collection": …, "model": …, "digest": …})``."""
+
+    name = "recommender.drop_model"
+    command_type = "model.dropped"
+    instead = "recommender model drop"
 
 
 class IngestMany(CommandTask):
@@ -293,6 +325,9 @@ TASKS: tuple[type[PortTask], ...] = (
     Subscribe,
     Unsubscribe,
     DeleteCollection,
+    ProposeModel,
+    PromoteModel,
+    DropModel,
     IngestMany,
     *QUESTIONS,
     FindThemes,

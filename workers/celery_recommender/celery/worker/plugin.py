@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from celery_recommender.celery.tasks.memory import InMemory, Kit
     from celery_recommender.fleet.serving import EmbedServing, Guard
     from celery_recommender.owner.owner import Owner
-    from recommender_engine.embedding import Encoders, ModelCatalogue
+    from recommender_engine.embedding import Encoders, ModelCatalogue, ModelSource
 
 log = event_log(__name__)
 
@@ -282,14 +282,21 @@ def attach(app: Celery, settings: Settings | None = None, encoders: Encoders | N
     return plugin
 
 
-def catalogue(settings: Settings) -> ModelCatalogue:
-    """The models that the settings declare, beside those that are known."""
-    from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue, parse_source
+def catalogue(settings: Settings, *more: ModelSource) -> ModelCatalogue:
+    """The models that the settings declare, beside those that are known, those that are registered, and ``more``."""
+    from recommender_engine.embedding import KNOWN_MODELS, ModelCatalogue, ModelRegistry, parse_source
 
     declared = (parse_source(spec) for spec in settings.models)
-    by_name = {source.name: source for source in (*KNOWN_MODELS, *declared)}
+    by_name = {source.name: source for source in (*KNOWN_MODELS, *declared, *more)}
     windows = MAX_WINDOWS if settings.long_texts == "windows" else 1
-    return ModelCatalogue(by_name.values(), settings.threads, settings.encoder, settings.state_dir / "cache", windows)
+    return ModelCatalogue(
+        by_name.values(),
+        settings.threads,
+        settings.encoder,
+        settings.state_dir / "cache",
+        windows,
+        ModelRegistry(settings.registered_models),
+    )
 
 
 def _queue(name: str) -> Queue:

@@ -31,7 +31,7 @@ from celery_recommender.cli.output.findings import Finding, State
 from celery_recommender.cli.output.fleet import check_fleet
 from celery_recommender.cli.output.measured import told_of_closed
 from celery_recommender.settings import Settings, unknown_variables, variables_of_the_platform
-from recommender_engine.embedding import KNOWN_MODELS, parse_source
+from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, parse_source
 from recommender_engine.embedding.model_files import find, verify
 from recommender_engine.errors import ConfigurationError, ModelError, StateError
 from recommender_engine.items import EntryId
@@ -82,7 +82,10 @@ def _check_variables() -> Iterator[Finding]:
 
 
 def _check_models(settings: Settings) -> Iterator[Finding]:
-    for source in (*KNOWN_MODELS, *(parse_source(spec) for spec in settings.models)):
+    registry = ModelRegistry(settings.registered_models)
+    registered = (registry.source(name) for name in registry.models())
+    declared = (parse_source(spec) for spec in settings.models)
+    for source in (*KNOWN_MODELS, *declared, *(one for one in registered if one is not None)):
         check = f"model {source.name}"
         try:
             directory = find(source)

@@ -28,6 +28,9 @@ from recommender_engine.items import (
     ItemProcessed,
     ItemRevised,
     ItemsBackfilled,
+    ModelDropped,
+    ModelPromoted,
+    ModelProposed,
     RecommendationsJudged,
     RecommendationsSubscribed,
     RecommendationsUpdated,
@@ -161,6 +164,10 @@ def _collection_deleted(data: Data) -> Text:
     return _line(f"{'deleted':10} ", "bold magenta", f"the collection {data['collection']} with {items}")
 
 
+def _model(what: str, data: Data) -> Text:
+    return _line(f"{'model':10} ", "bold magenta", f"{data['model']} {what} of {data['collection']}")
+
+
 def _backfilled(data: Data) -> Text:
     bands = ", ".join(f"{count:,} {band}" for band, count in data["bands"].items() if count)
     sentence = f"{data['commands']:,} silent commands in {data['collection']}"
@@ -212,6 +219,9 @@ _WRITERS: dict[str, Callable[[Data], Text]] = {
     ItemsBackfilled.type: _backfilled,
     CollectionConfigured.type: _configured,
     CollectionDeleted.type: _collection_deleted,
+    ModelProposed.type: partial(_model, "is the second model"),
+    ModelPromoted.type: partial(_model, "is the model from now on"),
+    ModelDropped.type: partial(_model, "is no longer the second model"),
     IncidentOpened.type: partial(_incident, "is open"),
     IncidentUpdated.type: partial(_incident, "has doubled"),
     IncidentClosed.type: partial(_incident, "is over"),

@@ -1,0 +1,214 @@
+"""``recommender model``: register a model, and change that of a collection while its stream goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+
+from celery_recommender.celery.tasks.questions import Stats
+from celery_recommender.celery.worker.plugin import catalogue
+from celery_recommender.cli.asking import owner_at_work, owner_or_state, require_server
+from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable
+from celery_recommender.cli.input.sending import outcome_of
+from celery_recommender.cli.locating import located
+from celery_recommender.client import Client
+from celery_recommender.settings import Settings
+from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, RegisteredModel
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.items import CommandRejected, EntryId, ModelDropped, ModelPromoted, ModelProposed
+
+_Sending = Callable[[Client], EntryId]
+_SENTENCES = {
+    ModelProposed.type: "{model} is the second model of {collection!r}: {items:,} items to embed"
+    " (recommender model status)",
+    ModelPromoted.type: "{model} is the model of {collection!r}: the second one is {before}",
+    ModelDropped.type: "{model} is no longer the second model of {collection!r}",
+}
+
+
+@click.group()
+def model() -> None:
+    """Change the model of a collection while its stream goes on.
+
+    A registered model is proposed: the items are embedded by it beside the live model. Promoted, it decides what comes
+    behind; the model of before stays the second one, so the way back is short. See docs/guide/models.md.
+
+    \b
+    recommender model add ./models/tuned --name tuned
+    recommender model propose tuned --collection tickets
+    recommender model status
+    recommender model promote --collection tickets
+    recommender model rollback --collection tickets
+    recommender model drop --collection tickets
+    """
+
+
+@model.command()
+@click.argument("path", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--name", help="What it is to be called; by default the name of the directory.")
+@json_option
+def add(path: Path, name: str | None, *, as_json: bool) -> None:
+    """Register the model in the directory PATH: check it, copy it, load it.
+
+    It needs a tokenizer and weights in safetensors; a model that brings code of its own is refused. All processes that
+    share the folder RECOMMENDER_MODELS_DIR find it at once.
+    """
+    settings = load_settings()
+    registry, called = ModelRegistry(settings.registered_models), name or path.resolve().name
+    if called in {*(one.name for one in KNOWN_MODELS), *(spec.partition("=")[0] for spec in settings.models)}:
+        raise ConfigurationError(f"model {called!r} is known or declared by RECOMMENDER_MODELS: choose another --name")
+    source = registry.copy(path, called)
+    identity = catalogue(settings, source).encoder(called).identity
+    found = RegisteredModel(
+        name=called,
+        files=dict(source.sha256),
+        digest=identity.fingerprint,
+        dimension=identity.dimension,
+        max_tokens=identity.max_tokens,
+    )
+    registry.register(found)
+    if as_json:
+        print_json(_as_json(found))
+    else:
+        out.print(printable(f"{called} is registered: digest {found.digest}, {found.dimension} dimensions"))
+
+
+@model.command("list")
+@json_option
+def list_(*, as_json: bool) -> None:
+    """Show the registered models."""
+    found = ModelRegistry(load_settings().registered_models).models().values()
+    if as_json:
+        print_json([_as_json(one) for one in found])
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "digest", "dimensions", "tokens"):
+        table.add_column(column, no_wrap=True)
+    for one in found:
+        table.add_row(*map(printable, (one.name, one.digest, str(one.dimension), str(one.max_tokens))))
+    out.print(table if found else "no registered models: recommender model add PATH")
+
+
+@model.command()
+@click.argument("name")
+@click.option("--collection", default="default", show_default=True, help="Whose model is to change.")
+@json_option
+@click.pass_context
+def propose(context: click.Context, name: str, collection: str, *, as_json: bool) -> None:
+    """Embed the items of a collection by the model NAME, beside its live one.
+
+    Nothing is decided by it yet. Proposed again, a model that stopped begins again where it stopped.
+    """
+    settings = load_settings()
+    identity = catalogue(settings).encoder(name).identity
+    _send(
+        context,
+        settings,
+        lambda client: client.propose_model(collection, name, identity.fingerprint),
+        as_json=as_json,
+    )
+
+
+@model.command()
+@click.option("--collection", default="default", show_default=True, help="Whose model is to change.")
+@click.option("--now", is_flag=True, help="Also while items have yet to be embedded: the stream waits for them.")
+@json_option
+@click.pass_context
+def promote(context: click.Context, collection: str, *, now: bool, as_json: bool) -> None:
+    """Switch a collection to its second model. Exit code 1 when the command is rejected."""
+    settings = load_settings()
+    second = _second(settings, collection)
+    if second["stopped"]:
+        raise click.ClickException(f"{second['model']} has stopped ({second['stopped']}): propose it again")
+    if second["left"] and not now:
+        raise click.ClickException(
+            f"{second['left']:,} items have yet to be embedded (recommender model status): wait, or promote --now"
+        )
+    named = _named(second)
+    _send(context, settings, lambda client: client.promote_model(collection, *named), as_json=as_json)
+
+
+@model.command()
+@click.option("--collection", default="default", show_default=True, help="Whose model is to change back.")
+@json_option
+@click.pass_context
+def rollback(context: click.Context, collection: str, *, as_json: bool) -> None:
+    """Return a collection to the model of before the last switch. Exit code 1 when the command is rejected."""
+    settings = load_settings()
+    second = _second(settings, collection)
+    named = _named(second)
+    _send(context, settings, lambda client: client.promote_model(collection, *named), as_json=as_json)
+
+
+@model.command()
+@click.option("--collection", default="default", show_default=True, help="Whose second model goes.")
+@json_option
+@click.pass_context
+def drop(context: click.Context, collection: str, *, as_json: bool) -> None:
+    """Delete the second model of a collection with its vectors; behind a switch that is the model of before."""
+    settings = load_settings()
+    second = _second(settings, collection)
+    named = _named(second)
+    _send(context, settings, lambda client: client.drop_model(collection, *named), as_json=as_json)
+
+
+@model.command()
+@json_option
+def status(*, as_json: bool) -> None:
+    """Show the models of the collections, and how many items the second ones have yet to embed."""
+    with owner_or_state(load_settings()) as ask:
+        collections = ask(Stats)["collections"]
+    found = {name: {"model": one["model"], "second_model": one["second_model"]} for name, one in collections.items()}
+    if as_json:
+        print_json(found)
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("collection", "model", "second model", "to embed", "stopped"):
+        table.add_column(column, no_wrap=True)
+    for name, one in found.items():
+        second = one["second_model"] or {"model": "", "left": "", "stopped": ""}
+        cells = (name, one["model"] or "", second["model"], str(second["left"]), second["stopped"] or "")
+        table.add_row(*map(printable, cells))
+    out.print(table if found else "no collections")
+
+
+def _second(settings: Settings, collection: str) -> dict[str, Any]:
+    """The second model of a collection, as the owner tells.
+
+    Raises:
+        ClickException: there is none.
+    """
+    found = owner_at_work(located(settings, collection))(Stats)["collections"].get(collection)
+    second: dict[str, Any] | None = None if found is None else found["second_model"]
+    if second is None:
+        raise click.ClickException(f"{collection!r} has no second model: recommender model propose NAME")
+    return second
+
+
+def _named(second: dict[str, Any]) -> tuple[str, str]:
+    """Name and digest of a model."""
+    return second["name"], second["model"].rpartition("@")[2]
+
+
+def _send(context: click.Context, settings: Settings, sending: _Sending, *, as_json: bool) -> None:
+    """Send a command, and show the event that answers it."""
+    client = Client(require_server(settings))
+    try:
+        event = outcome_of(client, sending(client))
+    finally:
+        client.close()
+    data, rejected = event["data"], event["type"] == CommandRejected.type
+    if as_json:
+        print_json(data)
+    else:
+        sentence = "rejected: {message}" if rejected else _SENTENCES[event["type"]]
+        out.print(printable(sentence.format(**data)))
+    context.exit(1 if rejected else 0)
+
+
+def _as_json(one: RegisteredModel) -> dict[str, Any]:
+    return one.model_dump(mode="json", exclude={"files"})
