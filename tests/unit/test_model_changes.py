@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import wait
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -41,7 +42,8 @@ def items(log: Log, count: int, start: int = 0) -> list[Entry]:
 
 def build(one: Recommender) -> None:
     while one.second_models.build(7):
-        pass
+        if (part := one.second_models._slice) is not None:
+            wait([part.future])
 
 
 def models_of(one: Recommender) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """Texts into vectors: the models there are, their files, and the encoders over them."""
 
-from recommender_engine.embedding.catalogue import Encoders, ModelCatalogue
+from recommender_engine.embedding.catalogue import Encoders, ModelCatalogue, identity_of
 from recommender_engine.embedding.encoder import Embeddings, Encoder, ModelIdentity
 from recommender_engine.embedding.model_source import KNOWN_MODELS, ModelSource, parse_source
 from recommender_engine.embedding.registry import ModelRegistry, RegisteredModel
@@ -16,6 +16,7 @@ __all__ = [
     "ModelRegistry",
     "ModelSource",
     "RegisteredModel",
+    "identity_of",
     "parse_source",
     "require_unit_vectors",
 ]

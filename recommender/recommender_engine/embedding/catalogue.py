@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
-from recommender_engine.embedding.encoder import Encoder
+from recommender_engine.embedding.encoder import Encoder, ModelIdentity
 from recommender_engine.embedding.model_source import ModelSource
 from recommender_engine.embedding.registry import ModelRegistry
 from recommender_engine.errors import ConfigurationError
@@ -89,6 +89,8 @@ class ModelCatalogue:
             source = self._registry.source(name)
         if source is None:
             raise ConfigurationError(f"model {name!r} is not declared; there are: {', '.join(self.names) or 'none'}")
+        if (loaded := self._loaded.get(name)) is not None:  # also while another one is being loaded
+            return loaded
         with self._loading:
             if name not in self._loaded:
                 # Imports torch: seconds and hundreds of megabytes, which only a process that embeds should pay.
@@ -98,3 +100,19 @@ class ModelCatalogue:
                     source, self._threads, self._backend, self._cache, self._windows
                 )
             return self._loaded[name]
+
+    def stated(self, name: str) -> ModelIdentity | None:
+        """The model of a name as it was when it was registered; ``None`` for one that is declared."""
+        found = None if self._registry is None or name in self._sources else self._registry.models().get(name)
+        return None if found is None else ModelIdentity(name, found.digest, found.dimension, found.max_tokens)
+
+
+def identity_of(encoders: Encoders, name: str) -> ModelIdentity:
+    """The model of a name: as it was registered, if it was, else it is loaded.
+
+    Raises:
+        ConfigurationError: there is no model of that name.
+        ModelError: its files are missing, altered or cannot be loaded.
+    """
+    stated = encoders.stated(name) if isinstance(encoders, ModelCatalogue) else None
+    return encoders.encoder(name).identity if stated is None else stated

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from recommender_engine.embedding import ModelIdentity
 from recommender_engine.errors import InvalidCommand, ModelError
 from recommender_engine.event_log import event_log
@@ -56,7 +58,7 @@ class ModelChanges:
                 one, or another one is proposed.
         """
         collection = self._collection(command)
-        identity = self._identity(command)
+        identity = self._identity(command, self._embedding.identity_of)
         if identity.key == collection.model:
             raise InvalidCommand("model_in_use", f"model: {command.model!r} is the live model already", "model")
         second = self._second_models.of(collection.id)
@@ -88,7 +90,7 @@ class ModelChanges:
         """
         collection = self._collection(command)
         second = self._second(collection, command)
-        self._identity(command)
+        self._identity(command, self._embedding.loaded_identity_of)
         before = str(collection.model)
         self._switching.switch(collection, second)
         self._collections.touch(collection)
@@ -129,7 +131,7 @@ class ModelChanges:
             )
         return collection
 
-    def _identity(self, command: ModelCommand) -> ModelIdentity:
+    def _identity(self, command: ModelCommand, identity_of: Callable[[str], ModelIdentity]) -> ModelIdentity:
         """The model of a command, as it is here.
 
         Raises:
@@ -138,7 +140,7 @@ class ModelChanges:
         found = None
         if self._embedding.has(command.model):
             try:
-                found = self._embedding.identity_of(command.model)
+                found = identity_of(command.model)
             except ModelError as error:
                 log.warning("engine.second_model_failed", extra={"model": command.model, "error": str(error)})
         if found is None or found.fingerprint != command.digest:

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recommender_engine.embedding import Embeddings, Encoder, Encoders, ModelIdentity, require_unit_vectors
-from recommender_engine.errors import EncodingError, InvalidCommand
+from recommender_engine.embedding import (
+    Embeddings,
+    Encoder,
+    Encoders,
+    ModelIdentity,
+    identity_of,
+    require_unit_vectors,
+)
+from recommender_engine.errors import EncodingError, InvalidCommand, ModelError
 from recommender_engine.event_log import event_log
 from recommender_engine.items import CollectionSettings, Entry, Item, UpsertItem
 from recommender_engine.message import Messages
@@ -31,7 +38,7 @@ log = event_log(__name__)
 
 Vector = np.ndarray[tuple[int], np.dtype[np.float32]]
 
-_HARMLESS = "hello"  # distinguishes a model that fails on one text from one that fails on all
+HARMLESS = "hello"  # distinguishes a model that fails on one text from one that fails on all
 # First byte of a vector's key.
 _FROM_TEXT, _GIVEN = b"t", b"v"
 
@@ -88,6 +95,7 @@ class EmbeddingStep:
         self._messages = messages or Messages()
         self._ahead = Prefetcher()
         self._local = LocalExecutor(lambda name, texts: _checked(self._encoders.encoder(name), texts))
+        self._beside = ThreadPoolExecutor(1, thread_name_prefix="recommender-second-model")
         self._remote = remote
         self._uncommitted: dict[tuple[str, str], Embedding] = {}
 
@@ -100,14 +108,40 @@ class EmbeddingStep:
         return name in self._encoders.names
 
     def identity_of(self, name: str) -> ModelIdentity:
-        """The model of a name; it is loaded."""
+        """The model of a name; one that is registered is not loaded for it."""
+        return identity_of(self._encoders, name)
+
+    def loaded_identity_of(self, name: str) -> ModelIdentity:
+        """The model of a name, as it was loaded."""
         return self._encoders.encoder(name).identity
 
-    def begin_texts(self, name: str, texts: list[str]) -> Future[TimedEmbeddings]:
-        """Begin to embed cleaned texts, all different, by the model of a name: in other processes, if there are any."""
-        identity = self.identity_of(name)
-        remote = None if self._remote is None else self._remote.submit(name, identity, texts)
-        return self._local.submit(name, identity, texts) if remote is None else remote
+    def begin_texts(
+        self, name: str, model: str, dimension: int, texts: list[str], *, here: bool
+    ) -> Future[Mapping[str, Embedding | InvalidCommand]]:
+        """Begin to embed texts beside the decisions: in other processes, if there are any, or in a thread.
+
+        Args:
+            name: of the model in the settings.
+            model: its identity.
+            dimension: of its vectors.
+            texts: cleaned, all different.
+            here: whether this process is to do it.
+
+        Returns:
+            What ``embed_texts`` returns, or a ``ModelError`` if the model here is another one.
+        """
+        if self._remote is not None and not here:
+            called, _, fingerprint = model.rpartition("@")
+            identity = ModelIdentity(called, fingerprint, dimension, max_tokens=0)
+            if (embedding := self._remote.submit(name, identity, texts)) is not None:
+                return _by_text(embedding, texts)
+        return self._beside.submit(self._embed_as, name, model, texts)
+
+    def _embed_as(self, name: str, model: str, texts: list[str]) -> Mapping[str, Embedding | InvalidCommand]:
+        found = self._encoders.encoder(name).identity.key
+        if found != model:
+            raise ModelError(f"model {name!r} is now {found}, not {model}")
+        return self.embed_texts(name, texts)
 
     def embed_texts(self, name: str, texts: list[str]) -> dict[str, Embedding | InvalidCommand]:
         """Embed cleaned texts, all different, by the model of a name; one on which it fails gives its error.
@@ -145,6 +179,7 @@ class EmbeddingStep:
         if self._remote is not None:
             self._remote.close()
         self._local.close()
+        self._beside.shutdown(cancel_futures=True)
 
     def embed(self, items: Sequence[tuple[Item, CollectionSettings]]) -> list[Embedded | InvalidCommand]:
         """Embed the items of a batch, in order; an item that cannot be embedded gives its error instead.
@@ -295,6 +330,19 @@ class EmbeddingStep:
         return found
 
 
+def _by_text(embedding: Future[TimedEmbeddings], texts: list[str]) -> Future[Mapping[str, Embedding | InvalidCommand]]:
+    found: Future[Mapping[str, Embedding | InvalidCommand]] = Future()
+
+    def done(embedded: Future[TimedEmbeddings]) -> None:
+        if embedded.cancelled() or (error := embedded.exception()) is not None:
+            found.set_exception(EncodingError("not embedded") if embedded.cancelled() else error)
+        else:
+            found.set_result({text: embedded.result().of(place) for place, text in enumerate(texts)})
+
+    embedding.add_done_callback(done)
+    return found
+
+
 def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool] | InvalidCommand]:
     """Encode texts; one on which the model fails, while it works on others, costs only itself.
 
@@ -307,7 +355,7 @@ def _encode_each(encoder: Encoder, texts: list[str]) -> list[tuple[Vector, bool]
         if len(texts) > 1:
             middle = len(texts) // 2
             return _encode_each(encoder, texts[:middle]) + _encode_each(encoder, texts[middle:])
-        _encode_all(encoder, [_HARMLESS])
+        _encode_all(encoder, [HARMLESS])
         return [InvalidCommand("encoding_failed", "the model fails on this text", "text")]
 
 

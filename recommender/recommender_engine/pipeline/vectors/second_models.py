@@ -6,15 +6,15 @@ their turn behind those that are there. A process that ends loses the slice that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from concurrent.futures import Future
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, wait
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from recommender_engine.errors import EncodingError, InvalidCommand, ModelError
+from recommender_engine.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
 from recommender_engine.event_log import event_log
-from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, made_from_text, shared_part
-from recommender_engine.pipeline.vectors.prefetching import Embedding, TimedEmbeddings
+from recommender_engine.pipeline.vectors.embedding_step import HARMLESS, EmbeddingStep, made_from_text, shared_part
+from recommender_engine.pipeline.vectors.prefetching import Embedding
 from recommender_engine.store import SecondModel, SqliteStore, StoredItem
 from recommender_engine.text import clean
 
@@ -31,16 +31,15 @@ class _Slice(NamedTuple):
 
     Attributes:
         second: for which model.
-        rows: the items looked at.
-        texts: keys of the vectors to come, and the texts.
-        last_seq: what has been looked at when they are stored.
+        rows: the items looked at; none where the model is only loaded.
+        texts: by the keys of their vectors.
+        future: their vectors.
     """
 
     second: SecondModel
     rows: Sequence[StoredItem]
     texts: dict[bytes, str]
-    last_seq: int
-    future: Future[TimedEmbeddings]
+    future: Future[Mapping[str, Embedding | InvalidCommand]]
 
 
 class SecondModels:
@@ -51,6 +50,8 @@ class SecondModels:
         self._embedding = embedding
         self._slice: _Slice | None = None
         self._begun: set[tuple[int, str]] = set()  # by this process
+        self._loaded: set[str] = set()
+        self._here = False  # whether the next slice is embedded in this process
         self._unusable: set[str] = set()  # names of models that this process cannot use
         self._found: dict[int, SecondModel] = {}
         self._reload()
@@ -97,7 +98,7 @@ class SecondModels:
         """
         if self._slice is not None and (not self._slice.future.done() or not self._finish(self._slice)):
             return self._slice is not None
-        return any(self._why_stopped(one) is None and self._begin(one, most) for one in list(self._found.values()))
+        return any(self._begin(one, most) for one in list(self._found.values()))
 
     def complete(self, name: str) -> bool:
         """Embed a slice for the collections whose second model has this name, and wait for it; false if none is left.
@@ -106,11 +107,10 @@ class SecondModels:
             EncodingError: the model failed.
         """
         while self._slice is not None:
-            self._slice.future.exception()
+            wait([self._slice.future])
             if not self._finish(self._slice):
                 raise EncodingError(f"model {name!r} failed on the items of a collection")
-        of_name = [one for one in self._found.values() if one.name == name and self._why_stopped(one) is None]
-        return any(self._begin(one, LOOKED_AT) for one in of_name)
+        return any(self._begin(one, LOOKED_AT) for one in list(self._found.values()) if one.name == name)
 
     def _why_stopped(self, one: SecondModel) -> str | None:
         if not self._embedding.has(one.name):
@@ -119,19 +119,10 @@ class SecondModels:
             return "failed"
         return None
 
-    def _is_usable(self, one: SecondModel) -> bool:
-        """Whether the model is here, with the files that it had when it was proposed."""
-        try:
-            if self._embedding.identity_of(one.name).key == one.model:
-                return True
-            log.warning("engine.second_model_altered", extra={"model": one.model})
-        except ModelError as error:
-            log.warning("engine.second_model_failed", extra={"model": one.model, "error": str(error)})
-        self._unusable.add(one.name)
-        return False
-
     def _begin(self, one: SecondModel, most: int) -> bool:
-        """Begin a slice; false if all items have been embedded."""
+        """Begin a slice; false if all items have been embedded, or none can be."""
+        if self._why_stopped(one) is not None:
+            return False
         rows, texts = [], dict[bytes, str]()
         for row in self._store.items.after(one.collection, one.embedded_seq, LOOKED_AT):
             key = self._store.vectors.key(row.vector)
@@ -140,28 +131,36 @@ class SecondModels:
                     break
                 texts[shared_part(key)] = clean(row.compared.content)
             rows.append(row)
-        if not rows or (texts and not self._is_usable(one)):
-            return False
-        if not texts:
+        if rows and not texts:
             with self._store.transaction():
                 self._keep(replace(one, embedded_seq=rows[-1].seq, tries=0))
             return True
-        if (one.collection, one.model) not in self._begun:
+        if not rows:
+            if one.model in self._loaded:
+                return False
+            texts = {b"": HARMLESS}  # so that the model is loaded by the time of the switch, beside the decisions
+        elif (one.collection, one.model) not in self._begun:
             one = replace(one, tries=one.tries + 1)
             with self._store.transaction():
                 self._keep(one)
             self._begun.add((one.collection, one.model))
-        future = self._embedding.begin_texts(one.name, list(dict.fromkeys(texts.values())))
-        self._slice = _Slice(one, rows, texts, rows[-1].seq, future)
+        future = self._embedding.begin_texts(
+            one.name, one.model, one.dimension, list(dict.fromkeys(texts.values())), here=not rows or self._here
+        )
+        self._slice = _Slice(one, rows, texts, future)
         return True
 
     def _finish(self, part: _Slice) -> bool:
         """Store the vectors of a slice, of those items that are still here as they were; false if the model failed."""
         self._slice = None
-        found = self._embedded(part)
-        current = self._found.get(part.second.collection)
-        if found is None or current is None or current.model != part.second.model:
-            return found is not None
+        if (error := part.future.exception()) is not None:
+            self._note_failure(part.second, error)
+            return False
+        found, current = part.future.result(), self._found.get(part.second.collection)
+        self._loaded.add(part.second.model)
+        self._here = False
+        if current is None or current.model != part.second.model or not part.rows:
+            return True
         with self._store.transaction():
             here = self._store.second_models.vectors_of([row.seq for row in part.rows])
             for row in part.rows:
@@ -170,20 +169,16 @@ class SecondModels:
                 if isinstance(one, Embedding) and self._store.vectors.find(current.model, key) is None:
                     self._store.vectors.add(current.model, key, one.vector, one.truncated)
             if current.embedded_seq == part.second.embedded_seq:
-                self._keep(replace(current, embedded_seq=part.last_seq, tries=1))
+                self._keep(replace(current, embedded_seq=part.rows[-1].seq, tries=1))
         return True
 
-    def _embedded(self, part: _Slice) -> dict[str, Embedding | InvalidCommand] | None:
-        """The vectors by text; ``None`` if the model fails on all of them for now."""
-        texts = list(dict.fromkeys(part.texts.values()))
-        if part.future.exception() is None:
-            embeddings = part.future.result()
-            return {text: embeddings.of(place) for place, text in enumerate(texts)}
-        try:
-            return self._embedding.embed_texts(part.second.name, texts)
-        except EncodingError as error:
-            log.warning("engine.second_model_failed", extra={"model": part.second.model, "error": str(error)})
-            return None
+    def _note_failure(self, one: SecondModel, error: BaseException) -> None:
+        if isinstance(error, ModelError | ConfigurationError):
+            self._unusable.add(one.name)
+        elif not isinstance(error, EncodingError):
+            raise error
+        self._here = True  # other processes may lack the model
+        log.warning("engine.second_model_failed", extra={"model": one.model, "error": str(error)})
 
     def _reload(self) -> None:
         self._found = {one.collection: one for one in self._store.second_models.all()}

@@ -17,7 +17,7 @@ from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.locating import located
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
-from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, RegisteredModel
+from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, RegisteredModel, identity_of
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import CommandRejected, EntryId, ModelDropped, ModelPromoted, ModelProposed
 
@@ -104,7 +104,7 @@ def propose(context: click.Context, name: str, collection: str, *, as_json: bool
     Nothing is decided by it yet. Proposed again, a model that stopped begins again where it stopped.
     """
     settings = load_settings()
-    identity = catalogue(settings).encoder(name).identity
+    identity = identity_of(catalogue(settings), name)
     _send(
         context,
         settings,
