@@ -11,7 +11,16 @@ from click.testing import CliRunner
 
 from celery_recommender import settings as module
 from celery_recommender.cli import main
-from celery_recommender.settings import SECRETS, Settings, unknown_variables, variable
+from celery_recommender.settings import (
+    SECRETS,
+    SETTINGS_FILE,
+    Settings,
+    take_settings_file,
+    unknown_variables,
+    variable,
+    write_settings_file,
+)
+from celery_recommender.variables import in_settings_file
 from recommender_engine.errors import ConfigurationError
 
 
@@ -146,3 +155,44 @@ def test_a_misspelt_variable_is_reported_with_the_nearest_name(
 
 def test_the_environment_of_the_tests_is_clean() -> None:
     assert unknown_variables(os.environ) == ()
+
+
+def test_a_file_of_settings_gives_way_to_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    take_settings_file()
+    SETTINGS_FILE.write_text("# mine\nRECOMMENDER_THREADS=2\nexport RECOMMENDER_LEASE_S='20'\nPATH=/nowhere\n")
+    write_settings_file({"redis_url": "redis://one:6379/0", "lease_s": "30"})
+    write_settings_file({"redis_url": "redis://two:6379/0"})
+    assert SETTINGS_FILE.read_text() == (
+        "# mine\nRECOMMENDER_THREADS=2\nPATH=/nowhere\nRECOMMENDER_LEASE_S=30\nRECOMMENDER_REDIS_URL=redis://two:6379/0\n"
+    )
+    for name in ("RECOMMENDER_REDIS_URL", "RECOMMENDER_LEASE_S"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RECOMMENDER_REDIS_URL_FILE", "/run/secrets/redis")
+    monkeypatch.setenv("RECOMMENDER_THREADS", "3")
+    path = os.environ["PATH"]
+    try:
+        take_settings_file()
+        assert (os.environ["RECOMMENDER_THREADS"], os.environ["RECOMMENDER_LEASE_S"]) == ("3", "30")
+        assert "RECOMMENDER_REDIS_URL" not in os.environ
+        assert os.environ["PATH"] == path
+    finally:
+        os.environ.pop("RECOMMENDER_LEASE_S", None)
+
+
+def test_a_file_of_settings_of_another_user_counts_as_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    SETTINGS_FILE.write_text("RECOMMENDER_LEASE_S=30\n")
+    assert in_settings_file(SETTINGS_FILE) == {"RECOMMENDER_LEASE_S": "30"}
+    if os.geteuid() == 0:
+        os.chown(SETTINGS_FILE, 4242, 4242)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 4242)
+    assert in_settings_file(SETTINGS_FILE) == {}
+
+
+def test_a_file_of_settings_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    SETTINGS_FILE.write_bytes(b"RECOMMENDER_LEASE_S=\xff\n")
+    with pytest.raises(ConfigurationError, match=r"recommender\.env \(settings\) cannot be read: it is not UTF-8"):
+        take_settings_file()

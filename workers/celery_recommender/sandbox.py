@@ -113,13 +113,13 @@ def sandboxed(settings: Settings, **changes: object) -> Settings:
 def nearby(settings: Settings, prefix: str) -> Iterator[Settings]:
     """The settings with a state directory of their own, and a server in it unless they name one; gone afterwards.
 
-    SIGTERM, SIGHUP and an interrupt end the block with an exception each time, so that nothing is left behind.
+    It is ended in order, so that nothing is left behind.
 
     Args:
         settings: to begin with.
         prefix: of the directory's name.
     """
-    with _ended_in_order(), tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+    with ended_in_order(), tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
         settings = settings.replaced(state_dir=Path(name))
         if settings.redis_url:
             yield settings
@@ -226,8 +226,8 @@ def log_end(log: Path) -> str:
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """Only the main thread receives signals."""
+def ended_in_order() -> Iterator[None]:
+    """SIGTERM, SIGHUP and an interrupt end the block with an exception each time; only the main thread gets them."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

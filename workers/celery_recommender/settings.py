@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from functools import cache
 from ipaddress import ip_network
@@ -22,15 +23,19 @@ __all__ = [
     "BYTES_PER_TOKEN",
     "PREFIX",
     "SECRETS",
+    "SETTINGS_FILE",
     "Settings",
     "environment_of_others",
+    "has_screen",
     "log_format",
     "naming",
     "process_environment",
+    "take_settings_file",
     "unknown_variables",
     "variable",
     "variables_of_the_platform",
     "wait_passively",
+    "write_settings_file",
 ]
 
 log = event_log(__name__)
@@ -39,6 +44,11 @@ SECRETS = frozenset({"redis_url", "broker_url", "result_backend", "web_proxy_sec
 """Settings that may hold a password."""
 BYTES_PER_TOKEN = 4
 """An English word piece is about four characters; the budget of a batch needs no more than a guess."""
+SETTINGS_FILE = Path("recommender.env")
+"""Settings that `recommender init` writes and the command line reads, in the working directory."""
+_HEAD = (
+    "# Settings of `recommender` in this directory, written by `recommender init`. The environment has precedence.\n"
+)
 _SAID_OTHERWISE = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}
 _KEY_PREFIX = re.compile(r"[A-Za-z0-9:._/-]{0,64}")
 _OF_THE_STATE = re.compile(r"\bthe state (?:directory\b|is damaged|cannot be written)|check of the state failed")
@@ -381,6 +391,42 @@ def wait_passively() -> None:
     processor time that the model needs. To be called before torch is imported; the environment of a whole process.
     """
     os.environ.setdefault(_WAIT_POLICY, "PASSIVE")
+
+
+def take_settings_file() -> None:
+    """Take what ``recommender.env`` in the working directory sets and the environment does not.
+
+    For the command line alone: an application that imports this package reads its environment, and no file.
+
+    Raises:
+        ConfigurationError: the file cannot be read.
+    """
+    for name, value in variables.in_settings_file(SETTINGS_FILE).items():
+        if not {name, name + variables.FILE, name.removesuffix(variables.FILE)} & os.environ.keys():
+            os.environ[name] = value
+
+
+def write_settings_file(given: Mapping[str, str]) -> Path:
+    """Write settings into ``recommender.env`` in the working directory, beside those that it holds.
+
+    Args:
+        given: values by field.
+
+    Returns:
+        The file, which its owner alone may read: an address may hold a password.
+    """
+    path = SETTINGS_FILE.absolute()
+    text = path.read_text(encoding="utf-8-sig") if path.exists() else _HEAD
+    temporary = path.with_name(f"{path.name}.new")
+    temporary.touch(mode=0o600)
+    temporary.write_text(variables.with_settings(text, {variable(name): value for name, value in given.items()}))
+    temporary.replace(path)
+    return path
+
+
+def has_screen() -> bool:
+    """Whether this process is on somebody's desktop, so that a browser can be opened."""
+    return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
 
 
 def process_environment() -> dict[str, str]:

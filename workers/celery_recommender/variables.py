@@ -6,6 +6,7 @@ variables for each Service, also for one that is called ``recommender-metrics``.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -68,6 +69,33 @@ def values(environment: Mapping[str, str], fields: Iterable[str], secrets: Colle
         if value:
             found[field] = value
     return found
+
+
+def in_settings_file(path: Path) -> dict[str, str]:
+    """The variables with our prefix that a file of settings holds: ``NAME=value`` lines, ``#`` begins a remark.
+
+    A file that another user owns counts as absent: whoever may write it decides where texts are sent.
+
+    Raises:
+        ConfigurationError: it cannot be read; names the file.
+    """
+    try:
+        if path.stat().st_uid not in (0, os.geteuid()):
+            return {}
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{path} (settings) cannot be read: {reason}") from None
+    pairs = (line.strip().removeprefix("export ").partition("=") for line in lines)
+    return {name.strip(): bare(value) for name, sign, value in pairs if sign and name.strip().startswith(PREFIX)}
+
+
+def with_settings(text: str, given: Mapping[str, str]) -> str:
+    """The text of a file of settings with these variables; the other lines stay as they are."""
+    kept = [line for line in text.splitlines() if line.removeprefix("export ").partition("=")[0].strip() not in given]
+    return "".join(f"{line}\n" for line in (*kept, *(f"{name}={value}" for name, value in given.items())))
 
 
 def bare(value: str) -> str:

@@ -2,6 +2,7 @@
 
 COMMANDS = {
     "demo": ("run.demo", "Send sample tickets and products through the real thing."),
+    "init": ("run.init", "Set up: choose a file, check its columns, open the page."),
     "worker": ("run.worker", "Own a partition: decide, publish, answer questions."),
     "embed-worker": ("run.embed_worker", "Embed texts for the owners of partitions."),
     "web": ("run.web", "Serve the page: overview, review, feed, search, answers."),

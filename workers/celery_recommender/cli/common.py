@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import codecs
+import functools
 import json
 import sys
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from celery_recommender.cli.remembered import DEFAULT, remember, remembered
 from celery_recommender.settings import Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -32,10 +34,36 @@ def json_option(function: F) -> F:
 
 
 def collection_option(function: F) -> F:
-    """``--collection``."""
-    return click.option(
-        "--collection", default="default", show_default=True, help="Collection: the items that are compared."
-    )(function)
+    """``--collection``: without it the one that was named last, which is told, or `default`.
+
+    A name that was given is remembered once the command has succeeded.
+    """
+
+    @functools.wraps(function)
+    def command(*args: Any, collection: str | None, **kwargs: Any) -> Any:
+        settings = load_settings()
+        if collection is None:
+            return function(*args, collection=_used_last(settings), **kwargs)
+        try:
+            result = function(*args, collection=collection, **kwargs)
+        except click.exceptions.Exit as ended:
+            if ended.exit_code == 0:
+                remember(settings, collection)
+            raise
+        remember(settings, collection)
+        return result
+
+    option = click.option(
+        "--collection", help="Collection: the items that are compared.  [default: the one named last, or `default`]"
+    )
+    return cast("F", option(command))
+
+
+def _used_last(settings: Settings) -> str:
+    last = remembered(settings) or DEFAULT
+    if last != DEFAULT:
+        err.print(printable(f"collection {last!r}, the last one named (--collection names another)"), style="dim")
+    return last
 
 
 def after_option(function: F) -> F:

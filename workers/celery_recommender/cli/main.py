@@ -55,6 +55,7 @@ class _Commands(click.Group):
         _settings().wait_passively()
         try:
             try:
+                _take_settings_file()
                 return self._invoke(ctx)
             finally:
                 _give_state_back()
@@ -90,6 +91,13 @@ class _Commands(click.Group):
 def _edge(*names: str) -> tuple[ModuleType, ...]:
     """Modules that only a command that runs needs: ``--help`` answers without them."""
     return tuple(importlib.import_module(f"celery_recommender.{name}") for name in names)
+
+
+def _take_settings_file() -> None:
+    try:
+        _settings().take_settings_file()
+    except ConfigurationError as error:
+        raise _refusal(str(error)) from error
 
 
 def _settings() -> ModuleType:

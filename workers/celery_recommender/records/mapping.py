@@ -108,6 +108,7 @@ class ItemMapping:
         notes: for people, what was chosen without being asked for.
         guessed: whether the id or the text was chosen without being asked for.
         doubt: why the choice may be wrong, and what to say instead; empty where there is no doubt.
+        unused: options that would take further columns along, by their names.
     """
 
     id_field: str | None = None
@@ -123,6 +124,7 @@ class ItemMapping:
     notes: tuple[str, ...] = ()
     guessed: bool = False
     doubt: str = ""
+    unused: Mapping[str, str] = field(default_factory=dict)
 
     def item(self, row: Row) -> dict[str, Any] | BadRow:
         """The data of an ``item.upsert`` command, or why the row cannot be an item (no id, no text)."""

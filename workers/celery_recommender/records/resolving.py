@@ -47,7 +47,8 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
     if given.id_field is None:
         by = f"column {id_field!r}" if id_field is not None else f"{reader.stem}-ROW, with the row number"
         notes.insert(0, f"id: {by}")
-    if not given.text_fields and (unused := columns.unused({*text_fields, *taken})):
+    unused = columns.unused({*text_fields, *taken})
+    if not given.text_fields and unused:
         notes.append("not used: " + ", ".join(f"{name!r} ({option})" for name, option in unused.items()))
     _check_size("text columns", text_fields, limits.MAX_FIELDS)
     _check_size("attributes", given.attributes, limits.MAX_ATTRIBUTES)
@@ -70,6 +71,7 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
         notes=(*filter(None, [reader.remark]), *notes, *remarks),
         guessed=options.id_field is None or not options.text_fields,
         doubt=doubt,
+        unused=unused,
     )
 
 

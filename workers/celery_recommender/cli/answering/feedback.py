@@ -14,7 +14,7 @@ from celery_recommender.celery.tasks.questions import Answers
 from celery_recommender.cli.asking import owner_or_state, require_server
 from celery_recommender.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.input.sending import OwnerGone, outcome_of, wait_until_decided
-from celery_recommender.cli.locating import located
+from celery_recommender.cli.locating import located, point_to_collection
 from celery_recommender.cli.output.event_lines import event_line, laid_out
 from celery_recommender.client import Client
 from recommender_engine.items import CommandIgnored, CommandRejected, EntryId, GroupChanged, ItemRevised
@@ -105,6 +105,8 @@ def _give(
         print_json({"outcome": outcome["data"], "changes": [{"type": one["type"], **one["data"]} for one in changes]})
     else:
         _show(outcome, changes)
+    if outcome["type"] == CommandIgnored.type:
+        point_to_collection(load_settings(), outcome["data"]["item_id"], collection)
     context.exit(1 if outcome["type"] in (CommandRejected.type, CommandIgnored.type) else 0)
 
 

@@ -23,6 +23,7 @@ from celery_recommender.cli.input.sending import OwnerGone, acceptable, rejected
 from celery_recommender.cli.input.stored import changed_settings, gathered
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
+from celery_recommender.cli.remembered import remember
 from celery_recommender.client import Client
 from celery_recommender.frames.columns import ADDED, added_cells, noted
 from celery_recommender.records import BadRow, Dialect, ItemRow, Items, open_writer, scan_columns
@@ -103,6 +104,7 @@ def enrich(
                     writer.write({**cells, **{prefix + name: value for name, value in added_cells.items()}})
                 bar.advance(task, len(rows))
     run.finish()
+    remember(load_settings(), given.collection)
     if as_json:
         counts = {**tally.as_dict(), "rows": tally.rows, "errors": tally.failed}
         print_json({"out": target, "collection": given.collection, **run.named, **counts})

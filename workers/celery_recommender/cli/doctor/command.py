@@ -30,7 +30,8 @@ from celery_recommender.cli.locating import every_partition
 from celery_recommender.cli.output.findings import Finding, State
 from celery_recommender.cli.output.fleet import check_fleet
 from celery_recommender.cli.output.measured import told_of_closed
-from celery_recommender.settings import Settings, unknown_variables, variables_of_the_platform
+from celery_recommender.cli.remembered import remembered
+from celery_recommender.settings import SETTINGS_FILE, Settings, unknown_variables, variables_of_the_platform
 from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, parse_source
 from recommender_engine.embedding.model_files import find, verify
 from recommender_engine.errors import ConfigurationError, ModelError, StateError
@@ -56,6 +57,7 @@ def doctor(context: click.Context, *, as_json: bool) -> None:
     settings = load_settings()
     findings = [
         *_check_variables(),
+        *_check_directory(settings),
         *check_disk(settings),
         *_check_models(settings),
         *_check_server(settings),
@@ -79,6 +81,14 @@ def _check_variables() -> Iterator[Finding]:
         yield Finding("environment", "warning", found, advice)
     if ignored := variables_of_the_platform():
         yield Finding("environment", "ok", f"{', '.join(ignored)}: made by Kubernetes for a Service, ignored")
+
+
+def _check_directory(settings: Settings) -> Iterator[Finding]:
+    """What commands in this directory take from earlier ones."""
+    if SETTINGS_FILE.exists():
+        yield Finding("settings file", "ok", f"{SETTINGS_FILE.absolute()}; the environment has precedence")
+    if (collection := remembered(settings)) is not None:
+        yield Finding("collection", "ok", f"{collection!r}, the last one named; --collection names another")
 
 
 def _check_models(settings: Settings) -> Iterator[Finding]:

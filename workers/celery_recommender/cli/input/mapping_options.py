@@ -177,7 +177,7 @@ def print_notes(reader: RecordReader, mapping: ItemMapping, *, doubt: bool = Tru
         err.print(printable(note), style="dim")
     if mapping.guessed:
         for row in reader.sample(waiting=False)[:ROWS_SHOWN]:
-            err.print(printable(f"  row {row.number}: {_understood(mapping.item(row))}"), style="dim")
+            err.print(printable(f"  row {row.number}: {understood(mapping.item(row))}"), style="dim")
     if doubt and mapping.doubt:
         err.print(printable(mapping.doubt), style="yellow")
 
@@ -209,7 +209,8 @@ def estimated_rows(reader: RecordReader, rows: int) -> float | None:
     return max(float(rows), rows * progress.total_hint / progress.done)
 
 
-def _understood(item: dict[str, Any] | BadRow) -> str:
+def understood(item: dict[str, Any] | BadRow) -> str:
+    """A row as it is understood, for people."""
     if isinstance(item, BadRow):
         return item.error
     parts: Sequence[str] = list(item["fields"].values()) if "fields" in item else [item["text"]]

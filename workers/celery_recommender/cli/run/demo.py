@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 import uuid
 from collections.abc import Mapping
@@ -24,10 +25,13 @@ from celery_recommender.cli.input.mapping_options import (
 from celery_recommender.cli.input.sending import acceptable, send_rows, upsert
 from celery_recommender.cli.input.tally import Tally
 from celery_recommender.cli.output.event_lines import event_line, laid_out
+from celery_recommender.cli.run.next_steps import default_page, items_page, tell_next_commands
 from celery_recommender.cli.run.samples import SAMPLES, sample_file
+from celery_recommender.cli.run.together import Service, keep_running, page_at_work, program
+from celery_recommender.cli.run.web import require_libraries
 from celery_recommender.client import Client
 from celery_recommender.records import Items
-from celery_recommender.sandbox import nearby, running_worker, sandboxed
+from celery_recommender.sandbox import RunningWorker, nearby, running_worker, sandboxed
 from celery_recommender.settings import Settings
 from recommender_engine.evaluation.flags import Flags, duplicates_against
 from recommender_engine.items import EntryId, ItemProcessed, ItemRevised
@@ -47,13 +51,16 @@ _SAMPLE_SETTINGS = {"products": {"index": "hnsw"}}
     "input_file", "--input", type=click.Path(exists=True, dir_okay=False), help="Your own file, not the samples."
 )
 @mapping_options
+@click.option("--serve", is_flag=True, help="Keep it running, with the page, until Ctrl-C.")
 @json_option
-def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
+def demo(input_file: str | None, given: FileOptions, *, serve: bool, as_json: bool) -> None:
     """Send sample tickets and products through a real server, worker, model and index, and show the verdicts.
 
     It uses a temporary state directory. Verdicts on a file from --input are scored against its column `duplicate_of`
     (the id of an earlier row), if it has one.
     """
+    if serve:
+        require_libraries()
     started = time.monotonic()
     run = _Run(quiet=as_json)
     with nearby(_settings(), "recommender-demo-") as settings:
@@ -67,11 +74,32 @@ def demo(input_file: str | None, given: FileOptions, *, as_json: bool) -> None:
                         worker.client.configure(name, _SAMPLE_SETTINGS[name])
                     with sample_file(name) as path:
                         run.send(worker.client, str(path), FileOptions(mapping=options))
-    summary = run.summary(time.monotonic() - started)
-    if as_json:
-        print_json(summary)
-    else:
-        run.show(summary)
+            summary = run.summary(time.monotonic() - started)
+            if as_json:
+                print_json(summary)
+            else:
+                run.show(summary)
+            if serve:
+                _serve(worker, given.collection if input_file else next(iter(SAMPLES)))
+    if not as_json:
+        out.print()
+        tell_next_commands(_next_commands(input_file))
+
+
+def _serve(worker: RunningWorker, collection: str) -> None:
+    """Serve the page beside the worker until an interrupt."""
+    with page_at_work(worker.settings) as (page, address):
+        err.print(printable(f"open {items_page(address, collection)}"), style="bold")
+        keep_running([page, Service("worker", worker.process, worker.log)])
+
+
+def _next_commands(input_file: str | None) -> list[tuple[str, str]]:
+    name, given = program(), f" --input {shlex.quote(input_file)}" if input_file else ""
+    return [
+        (f"{name} demo{given} --serve", f"the same, kept running: its page at {default_page()}"),
+        (f"{name} init", "your own file: its columns, a worker, the page on its duplicates"),
+        (f"{name} --help", "all commands"),
+    ]
 
 
 def _settings() -> Settings:

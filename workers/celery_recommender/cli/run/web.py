@@ -34,7 +34,7 @@ def web(context: click.Context, host: str | None, port: int | None) -> None:
     recommender web user add jo --role answer         asks for a password
     recommender web user list
     """
-    _require_libraries()
+    require_libraries()
     if context.invoked_subcommand is not None:
         return
     from celery_recommender.web.serving import serve
@@ -120,7 +120,12 @@ def _users() -> Path:
     return Path(os.path.abspath(settings.web_users))  # noqa: PTH100 (a link to the file stays one)
 
 
-def _require_libraries() -> None:
+def require_libraries() -> None:
+    """See to it that the page can be served.
+
+    Raises:
+        ConfigurationError: what it needs is not installed.
+    """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         raise ConfigurationError(

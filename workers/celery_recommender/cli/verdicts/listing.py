@@ -22,7 +22,7 @@ from celery_recommender.cli.common import (
     printable,
     tell_next,
 )
-from celery_recommender.cli.locating import located
+from celery_recommender.cli.locating import located, point_to_collection
 from recommender_engine.items import Band
 
 _TEXT_SHOWN = 90
@@ -107,6 +107,7 @@ def group(item_id: str, collection: str, limit: int, after: str | None, *, as_js
     with owner_or_state(located(load_settings(), collection)) as ask:
         page = ask(Group, item_id, collection=collection, after=after, limit=limit)
     if page is None:
+        point_to_collection(load_settings(), item_id, collection)
         raise click.ClickException(f"there is no item {item_id!r} in collection {collection!r}")
     if as_json:
         print_json(page)

@@ -22,7 +22,7 @@ from celery_recommender.cli.common import (
     printable,
 )
 from celery_recommender.cli.input.filters import filter_options
-from celery_recommender.cli.locating import located
+from celery_recommender.cli.locating import located, point_to_collection
 from celery_recommender.frames.columns import why
 from recommender_engine.pipeline.queries.searching import MOST_HITS
 
@@ -114,6 +114,7 @@ def get(context: click.Context, item_id: str, collection: str, *, as_json: bool)
             out.print("duplicate of", printable(view["duplicate_of"]))
         out.print(printable(f"group {view['group']}, canonical item {view['canonical_id']}"))
     if view is None:
+        point_to_collection(load_settings(), item_id, collection)
         context.exit(1)
 
 

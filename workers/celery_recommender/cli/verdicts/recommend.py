@@ -11,7 +11,7 @@ from celery_recommender.celery.tasks.questions import Recommendations
 from celery_recommender.cli.asking import owner_or_state
 from celery_recommender.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.input.filters import filter_options
-from celery_recommender.cli.locating import located
+from celery_recommender.cli.locating import located, point_to_collection
 from recommender_engine.items.list_request import MOST_LISTED
 
 _TEXT_SHOWN = 60
@@ -73,6 +73,7 @@ def recommend(
     else:
         out.print(_table(listed) if listed else printable(f"nothing to recommend in collection {collection!r}"))
     if listed is None:
+        point_to_collection(load_settings(), str(item), collection)
         raise click.exceptions.Exit(1)
 
 
