@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 
+from celery_recommender.broker.redis.embedded import EmbeddedServer
 from celery_recommender.settings import PREFIX, Settings
 from tests.support.processes import ROOT, WorkerProcess
 from tests.support.servers import KINDS, make_server, running
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
@@ -122,6 +127,54 @@ def test_help_imports_no_command(project: Project) -> None:
         "print('loaded', *sorted({'redis', 'pydantic', 'celery', 'numpy', 'rich'} & set(sys.modules)))",
     )
     assert loaded.splitlines()[-1] == "loaded"
+
+
+TICKETS = (
+    "number,subject,body\n"
+    "T-1,Printer on fire,The printer in room 12 is on fire\n"
+    "T-2,Printer on fire,The printer in room 12 is on fire\n"
+    "T-3,Password,I cannot log in any more since Monday\n"
+)
+
+
+@pytest.mark.model
+@pytest.mark.timeout(240)
+def test_one_command_leads_from_a_file_to_the_page_on_its_duplicates(project: Project, tmp_path: Path) -> None:
+    """An empty directory, the wheel, the real model; a server and a page of its own, which end with it."""
+    (tmp_path / "tickets.csv").write_text(TICKETS)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+    environment |= {"PYTHONPATH": project.path, "RECOMMENDER_ENCODER": "torch-float32", "RECOMMENDER_WEB_PORT": "0"}
+    command = [
+        sys.executable,
+        "-m",
+        "celery_recommender",
+        "init",
+        "--file",
+        "tickets.csv",
+        "--yes",
+        "--serve",
+        "--json",
+    ]
+    with (tmp_path / "said").open("w") as said, (tmp_path / "told").open("w") as told:
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=told
+        )
+    try:
+        wait_until(lambda: "open http" in (tmp_path / "told").read_text() or process.poll() is not None, "a page", 180)
+        assert process.poll() is None, (tmp_path / "told").read_text()
+        report = json.loads((tmp_path / "said").read_text())
+        page = httpx.get(report["page"], timeout=60)
+        assert page.status_code == 200
+        assert re.search(r"T-2\b", page.text)
+        assert "T-3" not in page.text
+    finally:
+        process.send_signal(signal.SIGINT)
+        code = process.wait(90)
+    assert code == 0, (tmp_path / "told").read_text()
+    server = EmbeddedServer(tmp_path / ".recommender" / "redis")
+    wait_until(lambda: not server.is_running(), "the server to end")
+    with pytest.raises(httpx.ConnectError, match="refused"):
+        httpx.get(report["page"])
 
 
 @pytest.fixture(params=KINDS[:1])

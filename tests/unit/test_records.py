@@ -464,7 +464,7 @@ def test_without_pyarrow_the_message_says_what_to_install(tmp_path: Path, monkey
     monkeypatch.delitem(sys.modules, "celery_recommender.records.parquet")
     monkeypatch.delattr(sys.modules["celery_recommender.records"], "parquet")
     for act in (lambda: open_records(tmp_path / "a.parquet"), lambda: open_writer(tmp_path / "b.parquet", ["id"])):
-        with pytest.raises(ConfigurationError, match=r"pip install 'celery-recommender\[parquet\]'"):
+        with pytest.raises(ConfigurationError, match=r"pip install 'pyarrow>=16'"):
             act()
     assert names_in(tmp_path) == []
 

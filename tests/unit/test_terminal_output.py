@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from celery_recommender.cli import common
-from celery_recommender.cli.data import ingest
 from celery_recommender.cli.data.enrich import _error_of
 from celery_recommender.cli.doctor import command as doctor
+from celery_recommender.cli.input import outcomes
 from celery_recommender.cli.main import _refusal
 from celery_recommender.cli.operate import stats
 from celery_recommender.cli.output.event_lines import event_line, laid_out
@@ -31,7 +31,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What the commands print, on a wide terminal without colours."""
     written = io.StringIO()
     # The same console as in production, but for where it writes to.
-    for module in (questions, stats, demo, ingest, doctor):
+    for module in (questions, stats, demo, outcomes, doctor):
         monkeypatch.setattr(module.out, "_file", written)  # to set `file` back would pin it to what it is now
         monkeypatch.setattr(module.out, "width", 200)
     return written

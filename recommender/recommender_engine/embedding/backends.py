@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from recommender_engine.embedding.backend import Backend, Loaded
 from recommender_engine.embedding.torch_backend import TorchBackend
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.extras import install_command
 
 REFERENCE = "torch-float32"
 INT8 = "openvino-int8"
@@ -93,6 +94,6 @@ def make_backend(name: str, loaded: Loaded) -> Backend:
     kind = BACKENDS.get(name)
     if kind is None or not kind.runs_on(loaded.device):
         known = ", ".join(one for one, other in BACKENDS.items() if other.runs_on(loaded.device))
-        extra = f" (pip install 'celery-recommender[{kind.extra}]')" if kind is not None and kind.extra else ""
+        extra = f" ({install_command(kind.extra)})" if kind is not None and kind.extra else ""
         raise ConfigurationError(f"encoder {name!r} is not available here; there are: auto, {known}{extra}")
     return kind.make(name, loaded)

@@ -10,6 +10,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation.metrics import Labels, Scores, reliability
+from recommender_engine.extras import install_command
 from recommender_engine.files import give_to_owner_of
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def require_plots() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError as error:
-        raise ConfigurationError("plots need matplotlib: pip install 'celery-recommender[plot]'") from error
+        raise ConfigurationError(f"plots need matplotlib: {install_command('plot')}") from error
 
 
 def plot(path: Path, title: str, series: Sequence[Series]) -> None:

@@ -180,6 +180,7 @@ def main() -> None:
 
     \b
     Try it:          recommender demo
+    Set it up:       recommender init
     Run it:          recommender worker
     Feed it:         recommender ingest tickets.csv --text-field title --text-field description
     Ask it:          recommender search "cannot log in"
@@ -192,6 +193,9 @@ def main() -> None:
     Settings come from the environment: RECOMMENDER_REDIS_URL, RECOMMENDER_STATE_DIR … (docs/reference/settings.md).
     Without RECOMMENDER_REDIS_URL `recommender worker` starts a private server in the state directory (.recommender),
     and the other commands there use it.
+
+    Completion of the shell: eval "$(_RECOMMENDER_COMPLETE=bash_source recommender)", or zsh_source; fish:
+    _RECOMMENDER_COMPLETE=fish_source recommender | source
 
     \b
     Exit codes:  0 done   1 failed, or no row of a file succeeded   2 wrong usage   3 some rows of a file failed

