@@ -12,6 +12,7 @@ BOUNDS = (
     (recent_items, "_TEXTS_KEPT"),
     (recent_items, "_POINTS_KEPT"),
     (recent_items, "_GROUPS_KEPT"),
+    (recent_items, "_NAMED_KEPT"),
     (vectors, "_VECTORS_KEPT"),
     (vectors, "_UNKNOWN_KEPT"),
     (outbox, "_UNUSED_KEPT"),

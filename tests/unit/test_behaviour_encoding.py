@@ -23,6 +23,13 @@ def test_numbers_come_back_in_their_order(numbers: list[int]) -> None:
     assert encoding.decoded_numbers(data) == encoding.numbers_in(data).tolist() == numbers
 
 
+def test_many_rows_are_read_as_each_alone() -> None:
+    rows = {num: encoding.encoded_numbers(numbers) for num, numbers in enumerate(NUMBERS.values())}
+    found = {num: numbers.tolist() for num, numbers in encoding.numbers_in_each(rows).items()}
+    assert found == dict(enumerate(NUMBERS.values()))
+    assert encoding.numbers_in_each({}) == {}
+
+
 @pytest.mark.parametrize("numbers", NUMBERS.values(), ids=NUMBERS)
 @pytest.mark.parametrize("same", [True, False])
 def test_weights_come_back_in_their_order(numbers: list[int], same: bool) -> None:

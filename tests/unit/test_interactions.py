@@ -145,10 +145,10 @@ def read(engine: Recommender) -> list[Any]:
     nums = [num for (num,) in db.execute("SELECT num FROM used_items")]
     users = [num for (num,) in db.execute("SELECT num FROM users")]
     rings = behaviour.rings_of(nums)
-    sessions = sorted({int(one) for sessions, _ in rings.values() for one in sessions})
+    sessions = sorted({int(one) for ring in rings.values() for one in ring})
     arrays = (
         {num: row[1:] for num, row in behaviour.partners(nums).items()},
-        rings,
+        {num: (ring, behaviour.users_of(ring)) for num, ring in rings.items()},
         behaviour.session_items(sessions),
         behaviour.profile_weights(users),
     )

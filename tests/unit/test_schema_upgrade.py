@@ -374,7 +374,8 @@ def test_behaviour_of_schema_10_stays(tmp_path: Path, monkeypatch: pytest.Monkey
         behaviour = engine._store.behaviour
         assert behaviour.partners([1, 2])[1][1].tolist() == [5, 70_000, 6]
         assert behaviour.partners([1, 2])[1][2].tolist() == [0.5, 1.25, 3.0]
-        assert [one.tolist() for one in behaviour.rings_of([1])[1]] == [[9, 7, 8], [3, 4, 4]]
+        assert behaviour.rings_of([1])[1].tolist() == [9, 7, 8]
+        assert behaviour.users_of(behaviour.rings_of([1])[1]).tolist() == [3, 4, 4]
         assert {num: items.tolist() for num, items in behaviour.session_items([7]).items()} == {7: [5, 70_000, 6]}
         row, empty, session = behaviour.rows.item(1), behaviour.rows.item(2), behaviour.rows.session(8)
         assert (row, empty, session) == (

@@ -6,7 +6,6 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
-from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +14,8 @@ from numpy.typing import NDArray
 from recommender_engine.items import EntryId
 from recommender_engine.recent import Recent
 from recommender_engine.recommend.behaviour import Observation, Profile
-from recommender_engine.recommend.behaviour.encoding import decoded_numbers, numbers_in, partners_in
+from recommender_engine.recommend.behaviour.encoding import arrays_of, decoded_numbers, numbers_in_each, partners_in
+from recommender_engine.recommend.behaviour.ranking import Ranking
 from recommender_engine.store.behaviour_rows import BehaviourRowTable
 
 _ROWS_KEPT = 8192
@@ -74,10 +74,10 @@ class BehaviourTable:
         self._last_interaction: int | None = None
         self._used: dict[int, bool] = {}
         self._items: Recent[int, UsedItem] = Recent(_ITEMS_KEPT)
-        self._ranked: dict[tuple[int, str], list[int]] = {}
+        self._ranked: dict[tuple[int, str], Ranking] = {}
         self._user_nums: Recent[tuple[int, UserKey], int] = Recent(_ROWS_KEPT)
         self._item_nums: Recent[tuple[int, str], int] = Recent(_ROWS_KEPT)
-        self._waiting: dict[int, int] = {}
+        self._waiting: dict[int, set[int]] = {}
 
     def forget(self) -> None:
         """Clear the caches after a rollback."""
@@ -147,34 +147,33 @@ class BehaviourTable:
         ).lastrowid
         self._used[collection] = True
         if waiting:
-            self._keep_few_waiting(collection)
+            self._keep_few_waiting(collection, int(num or 0))
         return int(num or 0)
 
-    def _keep_few_waiting(self, collection: int) -> None:
-        """Count a new item that waits; of too many a tenth goes, since rows are written for each that goes."""
+    def _keep_few_waiting(self, collection: int, num: int) -> None:
+        """Note a new item that waits; of too many a tenth goes, since rows are written for each that goes."""
+        waiting = self._waiting_in(collection)
+        waiting.add(num)
+        if len(waiting) > MOST_WAITING:
+            self._drop_items(sorted(waiting)[: len(waiting) - MOST_WAITING + MOST_WAITING // 10])
+
+    def _waiting_in(self, collection: int) -> set[int]:
+        """Numbers of the items of a collection that wait."""
         if collection not in self._waiting:
-            row = self._db.execute(
-                "SELECT count(*) FROM used_items WHERE collection=? AND waiting", (collection,)
-            ).fetchone()
-            self._waiting[collection] = int(row[0])
-        else:
-            self._waiting[collection] += 1
-        if self._waiting[collection] > MOST_WAITING:
-            over = self._db.execute(
-                "SELECT num FROM used_items WHERE collection=? AND waiting ORDER BY num LIMIT ?",
-                (collection, self._waiting[collection] - MOST_WAITING + MOST_WAITING // 10),
-            ).fetchall()
-            self._drop_items([num for (num,) in over])
+            rows = self._db.execute("SELECT num FROM used_items WHERE collection=? AND waiting", (collection,))
+            self._waiting[collection] = {num for (num,) in rows}
+        return self._waiting[collection]
 
     def arrived(self, collection: int, item_id: str) -> None:
         """An item is here from now on."""
         if self.any_in(collection):
             here = self._db.execute(
-                "UPDATE used_items SET waiting=0 WHERE collection=? AND id=? AND waiting", (collection, item_id)
-            ).rowcount
-            self._wait_no_more(collection, here)
-            if here:
-                self._ranked.clear()
+                "UPDATE used_items SET waiting=0 WHERE collection=? AND id=? AND waiting RETURNING num",
+                (collection, item_id),
+            ).fetchall()
+            for (num,) in here:
+                self._waiting_in(collection).discard(num)
+                self._forget_ranking(collection)
 
     def departed(self, collection: int, item_id: str) -> None:
         """An item was deleted; what is known of it goes, and its number in other rows stands for nothing."""
@@ -184,20 +183,17 @@ class BehaviourTable:
     def _drop_items(self, nums: Sequence[int]) -> None:
         """Delete items; the sessions in their rings stand in one ring less."""
         self.write()
-        self._ranked.clear()
         for num in nums:
-            for collection, id_, waiting, ring in self._db.execute(
-                "DELETE FROM used_items WHERE num=? RETURNING collection, id, waiting, ring", (num,)
+            for collection, id_, ring in self._db.execute(
+                "DELETE FROM used_items WHERE num=? RETURNING collection, id, ring", (num,)
             ).fetchall():
                 self._item_nums.drop((collection, id_))
-                self._wait_no_more(collection, waiting)
+                self._waiting_in(collection).discard(num)
+                for ranking in self._rankings(collection).values():
+                    ranking.drop(num)
                 self._items.drop(num)
                 self.rows.drop_item(num, decoded_numbers(ring))
         self.rows.write()
-
-    def _wait_no_more(self, collection: int, count: int) -> None:
-        if collection in self._waiting:
-            self._waiting[collection] -= count
 
     # -- interactions --------------------------------------------------------------------------------------------------
 
@@ -212,9 +208,10 @@ class BehaviourTable:
             (self._last_interaction, seen.collection, seen.user, seen.item, kind, value, seen.at_ms, *event)
         )
         self._items.drop(seen.item)
-        self._ranked.clear()
         self._new_redo.append((self._last_interaction, seen.weight, seen.visit, seen.share))
-        if self.rows.learn(seen):
+        enough = self.rows.learn(seen)
+        self._rank_again(seen)
+        if enough:
             self.write()
 
     def flush(self) -> None:
@@ -281,7 +278,7 @@ class BehaviourTable:
     def partners(self, nums: Collection[int]) -> dict[int, tuple[int, NDArray[np.int64], NDArray[np.float64]]]:
         """Of each item the base of its weights, its partners' numbers and their weights, shape (n,) each."""
         kept = self.rows.items_among(nums)
-        found = {num: (row.base_ms, *_arrays_of(row.partners)) for num, row in kept.items()}
+        found = {num: (row.base_ms, *arrays_of(row.partners)) for num, row in kept.items()}
         for num, base_ms, data in self._db.execute(
             "SELECT num, base_ms, partners FROM used_items WHERE num IN (SELECT value FROM json_each(?))",
             (_besides(nums, found),),
@@ -289,37 +286,31 @@ class BehaviourTable:
             found[num] = base_ms, *partners_in(data)
         return found
 
-    def rings_of(self, nums: Collection[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.int64]]]:
-        """Of each item its latest sessions and their users, shape (n,) each; 0 is nobody."""
+    def rings_of(self, nums: Collection[int]) -> dict[int, NDArray[np.int64]]:
+        """Of each item its latest sessions, shape (n,)."""
         found = {num: np.array(row.ring, np.int64) for num, row in self.rows.items_among(nums).items()}
-        for num, data in self._db.execute(
+        rows = self._db.execute(
             "SELECT num, ring FROM used_items WHERE num IN (SELECT value FROM json_each(?))", (_besides(nums, found),)
-        ):
-            found[num] = numbers_in(data)
-        return {num: (sessions, self.rows.users.of(sessions)) for num, sessions in found.items()}
+        )
+        return found | numbers_in_each(dict(rows))
+
+    def users_of(self, sessions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The users of some sessions, shape (n,); 0 is nobody."""
+        return self.rows.users.of(sessions)
 
     def session_items(self, sessions: Collection[int]) -> dict[int, NDArray[np.int64]]:
         """Numbers of the items of some sessions."""
         kept = self.rows.sessions_among(sessions)
         found = {num: np.fromiter(row.items, np.int64, len(row.items)) for num, row in kept.items()}
-        for num, data in self._db.execute(
+        rows = self._db.execute(
             "SELECT num, items FROM sessions WHERE num IN (SELECT value FROM json_each(?))",
             (_besides(sessions, found),),
-        ):
-            found[num] = numbers_in(data)
-        return found
+        )
+        return found | numbers_in_each(dict(rows))
 
     def profile_weights(self, users: Collection[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
         """Numbers and weights of the items of some users, without those they dismissed."""
-        found = {num: _arrays_of(profile.liked()) for num, profile in self.rows.profiles_among(users).items()}
-        entry = np.dtype([("num", "<u4"), ("last_s", "<u4"), ("count", "<u2"), ("dismissed", "<u2"), ("weight", "<f8")])
-        for num, data in self._db.execute(
-            "SELECT num, items FROM users WHERE num IN (SELECT value FROM json_each(?))", (_besides(users, found),)
-        ):
-            entries = np.frombuffer(data, entry)
-            liked = entries[(entries["dismissed"] == 0) & (entries["weight"] > 0.0)]
-            found[num] = liked["num"].astype(np.int64), liked["weight"].astype(np.float64)
-        return found
+        return self.rows.liked(users)
 
     def used_items(self, nums: Iterable[int]) -> dict[int, UsedItem]:
         """Items by number, without those that wait."""
@@ -361,29 +352,42 @@ class BehaviourTable:
             limit: how many.
             offset: behind so many.
         """
-        ranked = self._ranked.get((collection, column), [])
-        if len(ranked) < offset + limit:
+        ranked = self._ranked.get((collection, column))
+        if ranked is None or not ranked.has(offset + limit):
             ranked = self._rank(collection, column, max(_RANKED, 2 * (offset + limit)))
-        nums = ranked[offset : offset + limit]
+        nums = ranked.nums()[offset : offset + limit]
         found = self.used_items(nums)
         return [found[num] for num in nums]
 
-    def _rank(self, collection: int, column: str, most: int) -> list[int]:
-        """Numbers of the items with the highest levels, kept until something changes."""
+    def _rank(self, collection: int, column: str, most: int) -> Ranking:
+        """The items with the highest levels."""
         used = self.rows.used_items(collection)
-        waiting = {
-            num
-            for (num,) in self._db.execute("SELECT num FROM used_items WHERE collection=? AND waiting", (collection,))
-        }
+        waiting = self._waiting_in(collection)
         newer = sorted(
             (-level, num)
             for num, row in used.items()
             if num not in waiting and (level := getattr(row, column)) is not None
         )
         stored = ((-level, num) for num, level in self._db.execute(_MOST[column], (collection,)) if num not in used)
-        ranked = [num for _, num in islice(merge(newer, stored), most)]
-        self._ranked[collection, column] = ranked
+        ranked = self._ranked[collection, column] = Ranking(merge(newer, stored), most)
         return ranked
+
+    def _rank_again(self, seen: Observation) -> None:
+        """Follow the levels of an item that was used."""
+        rankings = self._rankings(seen.collection)
+        row = self.rows.newer(seen.item) if rankings else None
+        if row is None or seen.item in self._waiting_in(seen.collection):
+            return
+        for column, ranking in rankings.items():
+            if (level := getattr(row, column)) is not None:
+                ranking.rose(seen.item, level)
+
+    def _rankings(self, collection: int) -> dict[str, Ranking]:
+        return {column: self._ranked[collection, column] for column in _MOST if (collection, column) in self._ranked}
+
+    def _forget_ranking(self, collection: int) -> None:
+        for column in _MOST:
+            self._ranked.pop((collection, column), None)
 
     def _current(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[UsedItem]:
         """Rows of the table as the interactions left them, of items that somebody wants."""
@@ -392,12 +396,6 @@ class BehaviourTable:
             one = UsedItem(num, id_, *(levels if row is None else (row.count, row.total, row.popular, row.trending)))
             if one.total is not None:
                 yield one
-
-
-def _arrays_of(weights: Mapping[int, float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Numbers and weights, shape (n,) each."""
-    count = len(weights)
-    return np.fromiter(weights, np.int64, count), np.fromiter(weights.values(), np.float64, count)
 
 
 def _besides(nums: Iterable[int], found: Mapping[int, object]) -> str:

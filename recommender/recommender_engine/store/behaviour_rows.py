@@ -8,15 +8,22 @@ are written depends on the commands alone: the tables are the same for any batch
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender_engine.recent import Recent
 from recommender_engine.recommend.behaviour import Behaviour, ItemRow, Observation, Profile, SessionRow
+from recommender_engine.recommend.behaviour.encoding import arrays_of
+from recommender_engine.recommend.behaviour.rows import liked_in
 from recommender_engine.store.session_users import SessionUsers
 
 Row = TypeVar("Row")
+Liked = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 WRITE_AFTER = 8192
 """Rows are written when so many interactions have changed them."""
@@ -37,6 +44,7 @@ class BehaviourRowTable:
         self._items: Recent[int, ItemRow] = Recent(_ROWS_KEPT)
         self._profiles: Recent[int, Profile] = Recent(_ROWS_KEPT)
         self._sessions: Recent[int, SessionRow] = Recent(_ROWS_KEPT)
+        self._liked: Recent[int, Liked] = Recent(_ROWS_KEPT)
         self._changed_items: dict[int, ItemRow] = {}
         self._changed_profiles: dict[int, Profile] = {}
         self._changed_sessions: dict[int, SessionRow] = {}
@@ -50,7 +58,7 @@ class BehaviourRowTable:
 
     def forget(self) -> None:
         """Clear the caches after a rollback."""
-        for cache in (self._items, self._profiles, self._sessions):
+        for cache in (self._items, self._profiles, self._sessions, self._liked):
             cache.clear()
         self._clear_changes()
         self._learned = None
@@ -98,6 +106,7 @@ class BehaviourRowTable:
     def profile(self, num: int) -> Profile | None:
         """The profile of a user; what is changed in it is written later."""
         row = self.peek(num)
+        self._liked.drop(num)
         if row is not None:
             self._changed_profiles[num] = row
         return row
@@ -242,10 +251,24 @@ class BehaviourRowTable:
         self.catch_up()
         return _among(nums, self._changed_items, self._items)
 
-    def profiles_among(self, nums: Iterable[int]) -> dict[int, Profile]:
-        """Profiles that are in memory, to read."""
+    def liked(self, users: Iterable[int]) -> dict[int, Liked]:
+        """Numbers and weights of the items of some users, without those they dismissed."""
         self.catch_up()
-        return _among(nums, self._changed_profiles, self._profiles)
+        wanted = list(users)
+        found = self._liked.among(wanted)
+        missing = [num for num in wanted if num not in found]
+        if not missing:
+            return found
+        kept = _among(missing, self._changed_profiles, self._profiles)
+        read = {num: arrays_of(profile.liked()) for num, profile in kept.items()}
+        for num, data in self._db.execute(
+            "SELECT num, items FROM users WHERE num IN (SELECT value FROM json_each(?))",
+            (json.dumps([num for num in missing if num not in kept]),),
+        ):
+            read[num] = liked_in(data)
+        for num, liked in read.items():
+            self._liked.put(num, liked)
+        return found | read
 
     def sessions_among(self, nums: Iterable[int]) -> dict[int, SessionRow]:
         """Sessions that are in memory, to read."""
@@ -263,6 +286,7 @@ class BehaviourRowTable:
     def drop_profile(self, num: int) -> None:
         """A profile has been deleted."""
         self._profiles.drop(num)
+        self._liked.drop(num)
 
     def drop_sessions(self, sessions: Sequence[int]) -> None:
         """Delete sessions."""

@@ -149,11 +149,12 @@ class GroupTable:
     def move(self, seqs: Collection[int], group: str) -> None:
         """Put items into a group."""
         with self._standings.regrouped(seqs, group):
-            self._db.execute(
-                "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?))", (group, json.dumps(list(seqs)))
-            )
+            moved = self._db.execute(
+                "UPDATE items SET grp=? WHERE seq IN (SELECT value FROM json_each(?)) RETURNING collection, id",
+                (group, json.dumps(list(seqs))),
+            ).fetchall()
         self.moves += 1
-        self._recent.rearranged()
+        self._recent.rearranged(moved)
 
     def expired(self, group: str, until_ms: int) -> list[Member]:
         """Items of a group that arrived up to a stream time, in order of arrival."""
@@ -170,5 +171,7 @@ class GroupTable:
     def leave(self, group: str, until_ms: int) -> None:
         """Remove the items that arrived up to a stream time from a group; they are in no group then."""
         with self._standings.regrouped([member.seq for member in self.expired(group, until_ms)]):
-            self._db.execute("UPDATE items SET grp='' WHERE grp=? AND at_ms <= ?", (group, until_ms))
-        self._recent.rearranged()
+            moved = self._db.execute(
+                "UPDATE items SET grp='' WHERE grp=? AND at_ms <= ? RETURNING collection, id", (group, until_ms)
+            ).fetchall()
+        self._recent.rearranged(moved)

@@ -6,7 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any
 
 from recommender_engine.items import Band, Item, PairVerdict
@@ -187,13 +187,12 @@ class ItemTable:
             (_cut(row.cut), row.fingerprint, row.vector, row.point, *policy_key, row.seq),
         )
         self.changes.note(row.collection, row.seq)
-        for point in (*(old or ()), row.point):
-            self.recent.left(row.seq, point, row.group)  # read again on next use
+        self.recent.left(row.collection, row.item.id, row.seq, *(old or ()), row.point, group=row.group)
 
     def delete(self, seq: int) -> None:
         """Delete an item, and the reasons of verdicts matched with it, which may quote it."""
         gone = self._db.execute(
-            "DELETE FROM items WHERE seq=? RETURNING collection, point, grp, band, stated", (seq,)
+            "DELETE FROM items WHERE seq=? RETURNING collection, id, point, grp, band, stated", (seq,)
         ).fetchone()
         self._db.execute(
             "UPDATE items SET verdict=json_set(verdict, '$.reasons', json('[]'), '$.explanation', '')"
@@ -201,10 +200,10 @@ class ItemTable:
             (seq,),
         )
         if gone is not None:
-            collection, point, group, *standing = gone
+            collection, id_, point, group, *standing = gone
             self.counts.change(collection, -1)
             self.changes.note(collection, seq)
-            self.recent.left(seq, point, group)
+            self.recent.left(collection, id_, seq, point, group=group)
             self._standings.deleted(seq, collection, group, *standing)
 
     def attributes(self, collection: int, seqs: Collection[int] | None = None) -> Iterator[AttributeRow]:
@@ -254,6 +253,15 @@ class ItemTable:
         )
         return [Member(*row) for row in rows]
 
+    def vector_rows(self, seqs: Collection[int]) -> dict[int, int]:
+        """Vector row of some items, by arrival number."""
+        return dict(
+            self._db.execute(
+                "SELECT seq, vector FROM items WHERE seq IN (SELECT value FROM json_each(?))",
+                (json.dumps(list(seqs)),),
+            )
+        )
+
     def arrival_times(self, seqs: Collection[int]) -> dict[int, int]:
         """Stream time of the arrival of some items, in milliseconds since 1970, by arrival number."""
         return dict(
@@ -292,12 +300,19 @@ class ItemTable:
 
     def named(self, collection: int, ids: Collection[str]) -> list[Member]:
         """Items by id, without those in no group, in order of arrival."""
-        rows = self._db.execute(
-            "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
-            " AND grp <> '' ORDER BY +seq",  # by itself it would rather read the collection than sort a few
-            (collection, json.dumps(sorted(ids))),
-        )
-        return [Member(*row) for row in rows]
+        kept = self.recent.named.among(zip(repeat(collection), ids, strict=False))
+        found = list(kept.values())
+        if len(found) < len(ids):
+            rows = self._db.execute(
+                "SELECT seq, id, point, grp FROM items WHERE collection=? AND id IN (SELECT value FROM json_each(?))"
+                " AND grp <> ''",
+                (collection, json.dumps(sorted(id_ for id_ in ids if (collection, id_) not in kept))),
+            )
+            for row in rows:
+                member = Member(*row)
+                self.recent.named.put((collection, member.id), member)
+                found.append(member)
+        return sorted(found)
 
     def twin(self, collection: int, fingerprint: bytes, hidden_ms: int | None = None) -> Member | None:
         """The earliest item of the collection with the same text."""

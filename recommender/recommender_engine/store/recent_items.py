@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from sys import getsizeof
 
 from recommender_engine.items import Item
@@ -15,7 +16,8 @@ _A_TEXT, _AN_ATTRIBUTE = 1400, 40
 LONGEST_KEPT = 4000  # characters
 _POINTS_KEPT = 32_768
 _GROUPS_KEPT = 32_768
-_A_POINT, _A_GROUP = 500, 260  # bytes
+_NAMED_KEPT = 65_536
+_A_POINT, _A_GROUP, _NAMED = 500, 260, 450  # bytes
 
 
 class RecentItems:
@@ -24,19 +26,21 @@ class RecentItems:
     Attributes:
         texts: compared texts of items, by arrival number.
         members: the earliest items of a point.
+        named: items of groups, by collection and id.
         canonical: id of the canonical item of a group, by group and rule.
     """
 
     def __init__(self) -> None:
         self.texts: Recent[int, ItemText] = Recent(_TEXTS_KEPT, _size_of)
         self.members: Recent[int, list[Member]] = Recent(_POINTS_KEPT)
+        self.named: Recent[tuple[int, str], Member] = Recent(_NAMED_KEPT)
         self.canonical: dict[str, Recent[str, str]] = {}
 
     @property
     def kept_bytes(self) -> int:
         """Estimated bytes of the cache."""
         groups = sum([len(chosen) for chosen in self.canonical.values()])
-        return self.texts.weight + _A_POINT * len(self.members) + _A_GROUP * groups
+        return self.texts.weight + _A_POINT * len(self.members) + _NAMED * len(self.named) + _A_GROUP * groups
 
     def canonical_by(self, rule: str) -> Recent[str, str]:
         """Canonical ids under a rule, by group."""
@@ -57,10 +61,12 @@ class RecentItems:
             text = _without_vector(row.compared)
             self.texts.put(row.seq, ItemText(text, row.fingerprint, row.vector, row.at_ms))
 
-    def left(self, seq: int, point: int, group: str) -> None:
-        """Update for a deleted item."""
+    def left(self, collection: int, id_: str, seq: int, *points: int, group: str) -> None:
+        """Update for an item that was deleted, or went from one point to another."""
         self.texts.drop(seq)
-        self.members.drop(point)
+        self.named.drop((collection, id_))
+        for point in points:
+            self.members.drop(point)
         self.regrouped(group)
 
     def regrouped(self, group: str) -> None:
@@ -68,15 +74,22 @@ class RecentItems:
         for chosen in self.canonical.values():
             chosen.drop(group)
 
-    def rearranged(self) -> None:
-        """Invalidate after items changed their group."""
+    def rearranged(self, moved: Iterable[tuple[int, str]]) -> None:
+        """Invalidate after items changed their group.
+
+        Args:
+            moved: collection and id of each.
+        """
+        for key in moved:
+            self.named.drop(key)
         self.members.clear()
         self.canonical.clear()
 
     def clear(self) -> None:
         """Clear the cache."""
         self.texts.clear()
-        self.rearranged()
+        self.named.clear()
+        self.rearranged(())
 
 
 def _size_of(seq: int, text: ItemText) -> int:

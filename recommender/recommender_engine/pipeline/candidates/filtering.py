@@ -143,9 +143,11 @@ class FilteredPoints:
 
     def __init__(self, index: ReadIndex, survivors: Survivors) -> None:
         self._index = index
-        order = np.argsort(survivors.points, kind="stable")
-        self._seqs, self._point_of_each = survivors.seqs[order], survivors.points[order]
-        self._points = np.unique(self._point_of_each)
+        self._seqs, self._point_of_each = survivors.seqs, survivors.points
+        if (np.diff(self._point_of_each) < 0).any():  # an item may stand on the point of an earlier one
+            order = np.argsort(self._point_of_each, kind="stable")
+            self._seqs, self._point_of_each = self._seqs[order], self._point_of_each[order]
+        self._points = self._point_of_each[np.diff(self._point_of_each, prepend=-1) > 0]
         self._subset: Subset | None = None
 
     @property

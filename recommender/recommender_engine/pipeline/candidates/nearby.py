@@ -34,7 +34,7 @@ class Nearby(Protocol):
         """The items on points, the earliest of each."""
 
     def among(self, numbers: Numbers) -> Numbers:
-        """The items that belong to these, of some arrival numbers, ascending."""
+        """Those of some items that belong to these, by arrival number, in the order given."""
 
 
 class AllItems:
@@ -49,7 +49,7 @@ class AllItems:
 
     def nearest(self, vectors: Sequence[Vector], count: int) -> list[Similarities]:
         """See ``Nearby``."""
-        return [self._search.points(self._collection, vector, count).nearest(count) for vector in vectors]
+        return [points.nearest(count) for points in self._search.points_of_each(self._collection, vectors, count)]
 
     def members(self, points: Some[int]) -> list[Member]:
         """See ``Nearby``."""
@@ -57,7 +57,10 @@ class AllItems:
 
     def among(self, numbers: Numbers) -> Numbers:
         """See ``Nearby``."""
-        return np.array(self._store.items.visible(numbers.tolist(), self._collection.hidden_ms), np.int64)
+        hidden_ms = self._collection.hidden_ms
+        return (
+            numbers if hidden_ms is None else np.array(self._store.items.visible(numbers.tolist(), hidden_ms), np.int64)
+        )
 
 
 class PassingItems:

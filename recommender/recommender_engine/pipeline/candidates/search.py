@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from recommender_engine.pipeline.candidates.candidates import Candidates, Wider
@@ -13,7 +13,13 @@ from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.lexical.words import Words
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
-from recommender_engine.pipeline.vectors.nearest_points import Chooser, NearestPoints, Similarities, similarities
+from recommender_engine.pipeline.vectors.nearest_points import (
+    Chooser,
+    NearestPoints,
+    Similarities,
+    search_all,
+    similarities,
+)
 from recommender_engine.pipeline.vectors.overlay import CollectionOverlay, Found
 from recommender_engine.policy import may_be_duplicate, restricts
 from recommender_engine.store import Collection, ItemText, Member, SqliteStore
@@ -114,6 +120,16 @@ class CandidateSearch:
     def points(self, collection: Collection, vector: Vector, k: int) -> NearestPoints:
         """The committed points near a vector."""
         return self._points(collection, vector, CollectionOverlay(), k)
+
+    def points_of_each(self, collection: Collection, vectors: Sequence[Vector], k: int) -> list[NearestPoints]:
+        """The committed points near each vector; the index is asked once."""
+        if not vectors:
+            return []
+        found = search_all(self._indexes.of(collection, len(vectors[0])), vectors, k)
+        return [
+            self._points(collection, vector, CollectionOverlay(), k, near)
+            for vector, near in zip(vectors, found, strict=True)
+        ]
 
     def chosen(
         self, collection: Collection, subject: Subject, candidates: Candidates, asked: Asked | None = None

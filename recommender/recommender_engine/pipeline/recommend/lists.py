@@ -86,44 +86,37 @@ class RecommendationLists:
 
     def _ranked(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
         """The best candidate of each group, best first."""
-        seqs = [
-            seq
-            for seq, member in pool.members.items()
-            if member.group
-            and member.group not in asked.left_out
-            and self._compared_texts.is_current(asked.collection, seq)
-        ]
-        dislike = self._compare(asked, pool, seqs)
-        group_of = {seq: pool.members[seq].group for seq in seqs}
-        factors = self._boosts.factors(asked, pool, dict.fromkeys(group_of.values()))
+        there = [one for one in pool.members.values() if one.group and one.group not in asked.left_out]
+        members = self._compared_texts.current(asked.collection, there)
+        seqs = [member.seq for member in members]
+        scores = scored(weights_of(asked), pool, seqs, self._compare(asked, pool, members))
+        factors = self._boosts.factors(asked, pool, dict.fromkeys(member.group for member in members))
         for group, factor in self._fatigue.factors(asked).items():
             factors[group] = factors.get(group, 1.0) * factor
-        weights = weights_of(asked)
-        scores = {
-            seq: factors.get(group_of[seq], 1.0) * scored(weights, pool.terms[seq], dislike.get(seq, 0.0))
-            for seq in seqs
-        }
+        if factors:
+            scores *= np.array([factors.get(member.group, 1.0) for member in members])
         best: dict[str, tuple[float, Member]] = {}
-        for seq in sorted(seqs, key=lambda seq: (-scores[seq], seq)):
-            if scores[seq] > 0.0:
-                best.setdefault(group_of[seq], (scores[seq], pool.members[seq]))
+        order = np.lexsort((np.array(seqs, np.int64), -scores))
+        order = order[scores[order] > 0.0]
+        for place, score in zip(order.tolist(), scores[order].tolist(), strict=True):
+            best.setdefault(members[place].group, (score, members[place]))
         return list(best.values())
 
-    def _compare(self, asked: Asked, pool: Pool, seqs: Sequence[int]) -> dict[int, float]:
-        """Complete the cosines to the examples; returns how much each is like what is not wanted."""
-        if not seqs or not asked.like:
-            return {}
-        vectors = self._vectors(asked, [pool.members[seq].point for seq in seqs])
+    def _compare(self, asked: Asked, pool: Pool, members: Sequence[Member]) -> NDArray[np.float64] | None:
+        """Complete the cosines to the examples; returns how much each is like what is not wanted, shape (n,)."""
+        if not members or not asked.like:
+            return None
+        vectors = self._vectors(asked, [member.point for member in members])
         examples = np.stack([one.vector for one in asked.like])
         cosines = (vectors @ examples.T).astype(np.float64).round(_DECIMALS)
         weights = np.array([one.weight for one in asked.like])
         cosines = np.average(cosines, axis=1, weights=weights / weights.max())
-        for seq, cosine in zip(seqs, cosines.tolist(), strict=True):
-            pool.terms[seq]["text"] = max(0.0, cosine)
+        texts = zip((member.seq for member in members), (np.maximum(0.0, cosines) + 0.0).tolist(), strict=True)
+        pool.terms.setdefault("text", {}).update(texts)
         if not asked.unlike:
-            return {}
+            return None
         unlike = (vectors @ np.stack([one.vector for one in asked.unlike]).T).astype(np.float64).round(_DECIMALS)
-        return dict(zip(seqs, disliked(unlike, [one.weight for one in asked.unlike]).tolist(), strict=True))
+        return disliked(unlike, [one.weight for one in asked.unlike])
 
     def _pinned(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
         """The pinned items that may be in the list, one of a group, each itself; they have no score."""
@@ -134,7 +127,7 @@ class RecommendationLists:
         for member in [named[id_] for id_ in ids if id_ in named]:
             if member.group not in asked.left_out and len(pinned) < asked.request.limit:
                 pinned.setdefault(member.group, member)
-                pool.terms.setdefault(member.seq, {})["pinned"] = 1.0
+                pool.terms.setdefault("pinned", {})[member.seq] = 1.0
         return [(0.0, member) for member in pinned.values()]
 
     def _vectors(self, asked: Asked, points: Sequence[int]) -> NDArray[np.float32]:
@@ -159,7 +152,7 @@ class RecommendationLists:
                 id=shown[member.group].id,
                 score=round(score, _DECIMALS),
                 group=member.group,
-                terms={term: round(value, _DECIMALS) for term, value in sorted(pool.terms[member.seq].items())},
+                terms={term: round(value, _DECIMALS) for term, value in sorted(pool.terms_of(member.seq).items())},
                 why=why(asked, pool, member.seq),
                 text=shown[member.group].content,
                 attributes=shown[member.group].attributes,

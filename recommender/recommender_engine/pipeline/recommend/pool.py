@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from recommender_engine.matching import Family
@@ -14,8 +14,8 @@ class Pool:
 
     Attributes:
         members: by arrival number.
-        terms: of each, by arrival number and name.
-        because: ids of the items that a term comes from, by arrival number and name.
+        terms: values of each term, by name and arrival number.
+        because: ids of the items that a term comes from, by name and arrival number.
         canonical: items that are shown, by group.
         families: of the items that are shown, by group, where variants are looked for.
         used_up: by attribute, values of which the list has as many as it may have.
@@ -23,8 +23,8 @@ class Pool:
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
-        self.terms: dict[int, dict[str, float]] = {}
-        self.because: dict[int, dict[str, str]] = {}
+        self.terms: dict[str, dict[int, float]] = {}
+        self.because: dict[str, dict[int, str]] = {}
         self.canonical: dict[str, Member] = {}
         self.families: dict[str, Family | None] = {}
         self.used_up: dict[str, list[Any]] = {}
@@ -32,16 +32,30 @@ class Pool:
     def __len__(self) -> int:
         return len(self.members)
 
-    def add(self, term: str, found: Iterable[tuple[Member, float]], because: Mapping[int, str] | None = None) -> None:
-        """Add items with the value of a term; of an item that has one, the larger counts."""
-        for member, value in found:
-            terms = self.terms.setdefault(member.seq, {})
-            self.members[member.seq] = member
-            if value > terms.get(term, 0.0):
-                terms[term] = value
-                if because is not None and member.seq in because:
-                    self.because.setdefault(member.seq, {})[term] = because[member.seq]
+    def add(
+        self,
+        term: str,
+        members: Sequence[Member],
+        values: Sequence[float],
+        because: Mapping[int, str] | None = None,
+    ) -> None:
+        """Add items with the value of a term; of an item that has one, the larger counts.
 
-    def term(self, seq: int, name: str) -> float:
-        """The value of a term; 0 where no source has found the item."""
-        return self.terms[seq].get(name, 0.0)
+        Args:
+            term: its name.
+            members: the items, all different.
+            values: of the term, at least 0, one for each item.
+            because: ids of the items that the values come from, by arrival number.
+        """
+        seqs = [member.seq for member in members]
+        self.members.update(zip(seqs, members, strict=True))
+        known = self.terms.setdefault(term, {})
+        larger = {seq: value for seq, value in zip(seqs, values, strict=True) if value > known.get(seq, 0.0)}
+        known.update(larger)
+        if because:
+            named = {seq: because[seq] for seq in larger if seq in because}
+            self.because.setdefault(term, {}).update(named)
+
+    def terms_of(self, seq: int) -> dict[str, float]:
+        """The values of the terms that an item has, by name."""
+        return {term: values[seq] for term, values in self.terms.items() if seq in values}

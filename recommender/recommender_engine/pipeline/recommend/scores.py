@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,15 +47,22 @@ def weights_of(asked: Asked) -> dict[str, float]:
     }
 
 
-def scored(weights: Mapping[str, float], terms: Mapping[str, float], dislike: float = 0.0) -> float:
-    """The score of a candidate.
+def scored(
+    weights: Mapping[str, float], pool: Pool, seqs: Sequence[int], dislike: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The scores of candidates, shape (n,).
 
     Args:
         weights: of the terms, by name.
-        terms: of the candidate, by name.
+        pool: has the values of the terms.
+        seqs: arrival numbers of the candidates.
         dislike: see ``disliked``.
     """
-    return sum(weights.get(term, 0.0) * value for term, value in terms.items()) - _UNLIKE * dislike
+    scores = np.zeros(len(seqs))
+    for term, values in pool.terms.items():
+        if weight := weights.get(term, 0.0):
+            scores += weight * np.fromiter(map(values.get, seqs, repeat(0.0)), np.float64, len(seqs))
+    return scores if dislike is None else scores - _UNLIKE * dislike
 
 
 def disliked(cosines: NDArray[np.float64], weights: Sequence[float]) -> NDArray[np.float64]:
@@ -70,13 +78,13 @@ def disliked(cosines: NDArray[np.float64], weights: Sequence[float]) -> NDArray[
 
 def why(asked: Asked, pool: Pool, seq: int) -> str:
     """The terms of a score for people, strongest first."""
-    terms = pool.terms[seq]
+    terms = pool.terms_of(seq)
     if "pinned" in terms:
         return _WHY["pinned"][1]
     weights = weights_of(asked)
     counting = [term for term in terms if weights.get(term, 0.0) > 0.0] or list(terms)
     strongest = sorted(counting, key=lambda term: (-weights.get(term, 0.0) * terms[term], term))
-    because = pool.because.get(seq, {})
+    because = {term: named[seq] for term, named in pool.because.items() if seq in named}
     said = _WHY_OF_EXAMPLES if asked.like else _WHY
     sentences = [said[term][0].format(because[term]) if term in because else said[term][1] for term in strongest[:2]]
     return "; ".join(dict.fromkeys(sentences))

@@ -72,7 +72,7 @@ class ChangedLists:
         collection, behaviour = decision.collection, self._store.behaviour
         used = behaviour.named(collection.id, near)
         rings = behaviour.rings_of([one.num for one in used.values()])
-        users = {user for _, of_sessions in rings.values() for user in of_sessions[-LATEST_USERS:].tolist()}
+        users = {user for ring in rings.values() for user in behaviour.users_of(ring[-LATEST_USERS:]).tolist()}
         return self._table.mark_users(collection.id, users, _mark(decision))
 
     def changed(self, decision: CollectionDecision, item_id: str) -> None:

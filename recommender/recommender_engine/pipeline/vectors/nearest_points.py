@@ -41,11 +41,15 @@ def rounded(similarities: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def search(index: ReadIndex, queries: Mapping[EntryId, Vector], k: int) -> dict[EntryId, Found]:
     """Ask the index once for several vectors: for each about ``k`` points, to begin with (`NearestPoints`)."""
+    return dict(zip(queries, search_all(index, list(queries.values()), k), strict=True)) if len(index) else {}
+
+
+def search_all(index: ReadIndex, queries: Sequence[Vector], k: int) -> list[Found]:
+    """The same for vectors without a name."""
     asked = _first_asked(index, k)
     if not queries or not asked:
-        return {}
-    found = index.search(np.stack(list(queries.values())), asked)
-    return dict(zip(queries, zip(*found, strict=True), strict=True))
+        return [_NOTHING] * len(queries)
+    return list(zip(*index.search(np.stack(queries), asked), strict=True))
 
 
 class NearestPoints:

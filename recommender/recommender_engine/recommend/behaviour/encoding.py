@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,21 @@ def numbers_in(data: bytes) -> NDArray[np.int64]:
     return found
 
 
+def numbers_in_each(rows: Mapping[int, bytes]) -> dict[int, NDArray[np.int64]]:
+    """The same of many rows, by their keys: views of one array."""
+    heads = [_HEAD.unpack_from(data) if data else (0, 0, _NARROW) for data in rows.values()]
+    found: dict[int, NDArray[np.int64]] = {}
+    for width, kind in ((_NARROW, "<u2"), (_WIDE, "<u4")):
+        mine = [(num, data, *head) for (num, data), head in zip(rows.items(), heads, strict=True) if head[2] == width]
+        joined = b"".join(data[_HEAD.size : _HEAD.size + width * count] for _, data, count, *_ in mine)
+        numbers = np.frombuffer(joined, kind).astype(np.int64)
+        counts = [count for _, _, count, *_ in mine]
+        numbers += np.repeat(np.array([least for *_, least, _ in mine], np.int64), counts)
+        ends = list(accumulate(counts))
+        found.update((num, numbers[end - count : end]) for (num, _, count, *_), end in zip(mine, ends, strict=True))
+    return found
+
+
 def partners_in(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Numbers and weights of ``encoded_partners``, shape (n,) each."""
     numbers = numbers_in(data)
@@ -77,6 +93,12 @@ def decoded_weights(data: bytes) -> dict[int, float]:
     count, _, width = _HEAD.unpack_from(data)
     weights = np.frombuffer(data, "<f8", offset=_HEAD.size + width * count).tolist()
     return dict(zip(numbers_in(data).tolist(), weights * count if len(weights) == 1 else weights, strict=True))
+
+
+def arrays_of(weights: Mapping[int, float]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers and weights of a row in memory, shape (n,) each."""
+    count = len(weights)
+    return np.fromiter(weights, np.int64, count), np.fromiter(weights.values(), np.float64, count)
 
 
 def _encoded(numbers: Iterable[int], count: int) -> bytes:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_engine.recommend.behaviour.rows import Profile
+from recommender_engine.recommend.behaviour.sums import largest, sums_by
 
 RECENT_ITEMS = 30
 """So many of the items that a user used last are looked up."""
@@ -20,9 +21,11 @@ RECENT_ITEMS = 30
 MOST_SESSIONS = 150
 MOST_USERS = 100
 _MOST_LISTED = 50  # items of a neighbour that count at most
+MOST_FOUND = 300
+"""So many items of either are found at most, those with the highest scores."""
 
 Weights = dict[int, float]
-"""Scores by number of the item."""
+"""Scores by number of the item, best first."""
 
 
 class Rings(NamedTuple):
@@ -39,6 +42,20 @@ class Rings(NamedTuple):
     users: NDArray[np.int64]
 
 
+class ProfileWeights(NamedTuple):
+    """What some users used, one after another: shape (n,) each, one place for each item of a user.
+
+    Attributes:
+        users: place of the user among those asked for.
+        items: numbers of the items.
+        weights: of the items, above 0.
+    """
+
+    users: NDArray[np.int64]
+    items: NDArray[np.int64]
+    weights: NDArray[np.float64]
+
+
 class NeighbourRows(Protocol):
     """What is read of other users, without being changed."""
 
@@ -48,12 +65,12 @@ class NeighbourRows(Protocol):
     def session_items(self, sessions: list[int]) -> dict[int, NDArray[np.int64]]:
         """Numbers of the items of some sessions."""
 
-    def profile_weights(self, users: list[int]) -> dict[int, tuple[NDArray[np.int64], NDArray[np.float64]]]:
+    def profile_weights(self, users: list[int]) -> ProfileWeights:
         """Items and weights, of any base, of some users."""
 
 
 def from_neighbours(profile: Profile, rows: NeighbourRows) -> tuple[Weights, Weights]:
-    """Scores of items by sessions like the latest of a profile, and by users like it; each sums to 1 or is empty."""
+    """Scores of items by sessions like the latest of a profile, and by users like it; of all items each sums to 1."""
     recent = [num for num, entry in profile.items.items() if not entry.dismissed][-RECENT_ITEMS:]
     if not recent:
         return {}, {}
@@ -86,14 +103,11 @@ def _by_sessions(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDAr
 def _by_users(profile: Profile, rows: NeighbourRows, rings: Rings, says: NDArray[np.float64]) -> Weights:
     others = (rings.users != profile.num) & (rings.users > 0)
     best = _heaviest(rings.users[others], says[others], MOST_USERS)
-    found = rows.profile_weights([user for user, _ in best])
-    theirs = [found[user] for user, _ in best if user in found and len(found[user][0])]
+    users, nums, weights = rows.profile_weights([user for user, _ in best])
     mine = profile.liked()
-    if not theirs or not mine:
+    if not len(nums) or not mine:
         return {}
-    nums, weights = (np.concatenate(column) for column in zip(*theirs, strict=True))
-    users = np.repeat(np.arange(len(theirs)), [len(one) for one, _ in theirs])
-    weights /= np.sqrt(np.bincount(users, weights=weights * weights))[users]
+    weights = weights / np.sqrt(np.bincount(users, weights=weights * weights))[users]
     own = np.fromiter(sorted(mine), np.int64, len(mine))
     own_weights = np.array([mine[num] for num in own.tolist()])
     own_weights /= np.sqrt(own_weights @ own_weights)
@@ -107,17 +121,18 @@ def _heaviest(keys: NDArray[np.int64], weights: NDArray[np.float64], most: int) 
     """Keys with the largest sums of weights; of equal ones the later number."""
     if not len(keys):
         return []
-    unique, places = np.unique(keys, return_inverse=True)
-    sums = np.bincount(places, weights=weights)
-    order = np.lexsort((-unique, -sums))[:most]
+    unique, sums = sums_by(keys, weights)
+    order = largest(sums, -unique, most)
     return list(zip(unique[order].tolist(), sums[order].tolist(), strict=True))
 
 
 def _normalised(nums: list[NDArray[np.int64]], scores: NDArray[np.float64]) -> Weights:
-    """Sums of the scores by number, those above 0, which together are 1."""
+    """The largest sums of the scores by number, those above 0; all together are 1."""
     total = float(scores.sum()) if nums else 0.0
     if not total:
         return {}
-    unique, places = np.unique(np.concatenate(nums), return_inverse=True)
-    sums = np.bincount(places, weights=scores) / total
-    return {num: score for num, score in zip(unique.tolist(), sums.tolist(), strict=True) if score > 0.0}
+    unique, sums = sums_by(np.concatenate(nums), scores)
+    sums /= total
+    order = largest(sums, unique, MOST_FOUND)
+    order = order[sums[order] > 0.0]
+    return dict(zip(unique[order].tolist(), sums[order].tolist(), strict=True))

@@ -8,6 +8,9 @@ from itertools import islice
 from operator import neg
 from typing import Any, Self
 
+import numpy as np
+from numpy.typing import NDArray
+
 from recommender_engine.recommend.behaviour.decay import REBASE_MS, growth
 from recommender_engine.recommend.behaviour.encoding import (
     decoded_numbers,
@@ -100,6 +103,7 @@ class ProfileItem:
 
 
 _ENTRY = struct.Struct("<IIHHd")
+_ENTRY_ARRAY = np.dtype([("num", "<u4"), ("last_s", "<u4"), ("count", "<u2"), ("dismissed", "<u2"), ("weight", "<f8")])
 _MOST_S = 2**32 - 1
 
 
@@ -192,6 +196,13 @@ class Profile:
             for item, last_s, uses, dismissed, weight in _ENTRY.iter_unpack(data)
         }
         return cls(num, base_ms, items, *others)
+
+
+def liked_in(data: bytes) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Numbers and weights of ``Profile.liked``, shape (n,) each, of an encoded profile."""
+    entries = np.frombuffer(data, _ENTRY_ARRAY)
+    liked = entries[(entries["dismissed"] == 0) & (entries["weight"] > 0.0)]
+    return liked["num"].astype(np.int64), liked["weight"].astype(np.float64)
 
 
 @dataclass(slots=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender_engine.recommend.behaviour.decay import HALF_LIFE_MS, growth
+from recommender_engine.recommend.behaviour.sums import largest, sums_by
 
 SHRINK = 10.0
 """So much weight is added to each item: partners of few interactions say little (chosen on the retail set)."""
@@ -48,9 +49,8 @@ def heaviest(lists: Iterable[PartnerList], now_ms: int, most: int = MOST_RANKED)
         factor = one.share * growth(one.base_ms, now_ms) / sqrt(current(one.level, now_ms) + SHRINK)
         numbers.append(one.nums)
         weights.append(one.weights * factor)
-    unique, places = np.unique(np.concatenate(numbers), return_inverse=True)
-    sums = np.bincount(places, weights=np.concatenate(weights), minlength=len(unique))
-    order = np.lexsort((unique, -sums))[:most]
+    unique, sums = sums_by(np.concatenate(numbers), np.concatenate(weights))
+    order = largest(sums, unique, most)
     return dict(zip(unique[order].tolist(), sums[order].tolist(), strict=True))
 
 

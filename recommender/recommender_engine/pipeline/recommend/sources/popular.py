@@ -74,7 +74,7 @@ class Popular:
 def _add_weights(pool: Pool, column: str, members: list[Member], weights: Mapping[str, float], best: float) -> None:
     popular = {member.seq: member.id for member in members if weights[member.id] >= POPULAR_FROM}
     most = max(best, POPULAR_FROM)
-    pool.add(column, ((member, weights[member.id] / most) for member in members), popular)
+    pool.add(column, members, [weights[member.id] / most for member in members], popular)
 
 
 class Newest:
@@ -93,5 +93,5 @@ class Newest:
         else:
             latest = self._store.items.latest(asked.collection.id, count, asked.collection.hidden_ms)
             more = len(latest) == count
-        pool.add("newest", ((member, 1.0 - place / (len(latest) + 1)) for place, member in enumerate(latest)))
+        pool.add("newest", latest, [1.0 - place / (len(latest) + 1) for place in range(len(latest))])
         return more

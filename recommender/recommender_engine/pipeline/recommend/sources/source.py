@@ -25,16 +25,20 @@ class Source(Protocol):
         """
 
 
-def listed(store: SqliteStore, asked: Asked, scores: Mapping[int, float]) -> list[tuple[Member, float]]:
+def listed(store: SqliteStore, asked: Asked, scores: Mapping[int, float]) -> tuple[list[Member], list[float]]:
     """The items that may be listed, of some used items, with their scores; keys are their numbers."""
-    ids = {one.id: num for num, one in store.behaviour.used_items(scores).items()}
-    return [(member, scores[ids[member.id]]) for member in passing(asked, store.items.named(asked.collection.id, ids))]
+    values = {one.id: scores[num] for num, one in store.behaviour.used_items(scores).items()}
+    members = passing(asked, store.items.named(asked.collection.id, values))
+    return members, [values[member.id] for member in members]
 
 
 def passing(asked: Asked, members: list[Member]) -> list[Member]:
     """Those that may be listed."""
-    kept = set(asked.nearby.among(np.array(sorted(member.seq for member in members), np.int64)).tolist())
-    return [member for member in members if member.seq in kept]
+    kept = asked.nearby.among(np.array([member.seq for member in members], np.int64))
+    if len(kept) == len(members):
+        return members
+    there = set(kept.tolist())
+    return [member for member in members if member.seq in there]
 
 
 def normalised(scores: Mapping[int, float]) -> dict[int, float]:

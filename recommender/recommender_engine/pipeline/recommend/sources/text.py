@@ -32,7 +32,7 @@ class TextNeighbours:
                 more |= len(close) >= count and count < asked.nearby.most
                 members = asked.nearby.members(close)
                 because = {} if example.id is None else dict.fromkeys((one.seq for one in members), example.id)
-                pool.add("text", ((member, close[member.point]) for member in members), because)
+                pool.add("text", members, [close[member.point] for member in members], because)
         return more
 
 
@@ -56,22 +56,19 @@ class Interests:
         for (leader, _), near in zip(leaders, found, strict=True):
             close = {point: cosine for point, cosine in near.items() if cosine >= floor}
             members = asked.nearby.members(close)
-            pool.add(
-                "interests",
-                ((member, close[member.point]) for member in members),
-                dict.fromkeys((one.seq for one in members), leader.id),
-            )
+            because = dict.fromkeys((one.seq for one in members), leader.id)
+            pool.add("interests", members, [close[member.point] for member in members], because)
         return False
 
     def _leaders(self, asked: Asked, ids: list[str]) -> list[tuple[Member, Vector]]:
         """The latest item of each interest (leader clustering), the interest with most items first."""
         members = {one.id: one for one in self._store.items.named(asked.collection.id, ids)}
-        rows = self._store.items.by_seq([one.seq for one in members.values()])
-        vectors = self._store.vectors.several({row.vector for row in rows.values()})
+        rows = self._store.items.vector_rows([one.seq for one in members.values()])
+        vectors = self._store.vectors.several(set(rows.values()))
         leaders: list[tuple[Member, Vector]] = []
         sizes: list[int] = []
         for id_ in reversed([id_ for id_ in ids if id_ in members]):
-            vector = vectors[rows[members[id_].seq].vector]
+            vector = vectors[rows[members[id_].seq]]
             likeness = [float(vector @ other) for _, other in leaders]
             place = int(np.argmax(likeness)) if likeness else -1
             if place >= 0 and likeness[place] >= INTEREST:

@@ -47,7 +47,7 @@ class Bridge:
         """See ``Source``. The nearest texts are those in the pool: under a filter, of items that pass."""
         if not asked.like or not self._store.behaviour.any_in(asked.collection.id):
             return False
-        texts = {seq: terms["text"] for seq, terms in pool.terms.items() if "text" in terms}
+        texts = pool.terms.get("text", {})
         nearest = sorted(texts, key=lambda seq: (-texts[seq], seq))[:_NEAREST_TEXTS]
         ids = {pool.members[seq].id: texts[seq] ** _BRIDGE_POWER for seq in nearest}
         total = sum(ids.values())
@@ -74,4 +74,4 @@ def _add(
     ids = {partners[num].id: score for num, score in scores.items()}
     members = passing(asked, store.items.named(asked.collection.id, ids))
     reasons = dict.fromkeys((one.seq for one in members), because[0].id) if len(because) == 1 else None
-    pool.add(term, ((member, ids[member.id]) for member in members), reasons)
+    pool.add(term, members, [ids[member.id] for member in members], reasons)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from operator import neg
-
 import numpy as np
 
 from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.sources.source import listed, normalised
-from recommender_engine.recommend.behaviour.neighbours import Rings, from_neighbours
+from recommender_engine.recommend.behaviour.neighbours import ProfileWeights, Rings, from_neighbours
 from recommender_engine.store import SqliteStore
 
-_MOST_LISTED = 300
+_NO_NUMBERS = np.empty(0, np.int64)
 
 
 class OwnItems:
@@ -26,7 +24,7 @@ class OwnItems:
         if asked.like or asked.profile is None or asked.request.known != "keep":
             return False
         counts = {num: float(one.count) for num, one in asked.profile.items.items() if not one.dismissed}
-        pool.add("own", listed(self._store, asked, normalised(counts)))
+        pool.add("own", *listed(self._store, asked, normalised(counts)))
         return False
 
 
@@ -43,8 +41,7 @@ class Neighbours:
             return False
         sessions, users = from_neighbours(asked.profile, self._rows)
         for term, scores in (("users", users), ("sessions", sessions)):
-            best = sorted(zip(map(neg, scores.values()), scores, strict=True))[:_MOST_LISTED]
-            pool.add(term, listed(self._store, asked, normalised({num: -score for score, num in best})))
+            pool.add(term, *listed(self._store, asked, normalised(scores)))
         return False
 
 
@@ -54,15 +51,22 @@ class _Rows:
     def __init__(self, store: SqliteStore) -> None:
         self._behaviour = store.behaviour
         self.session_items = store.behaviour.session_items
-        self.profile_weights = store.behaviour.profile_weights
 
     def rings(self, nums: list[int]) -> Rings:
         """The rings of some items, put together."""
         found = self._behaviour.rings_of(nums)
-        empty = np.empty(0, np.int64)
-        rings = [(place, *found[num]) for place, num in enumerate(nums) if num in found]
-        return Rings(
-            np.concatenate([empty, *(np.full(len(sessions), place) for place, sessions, _ in rings)]),
-            np.concatenate([empty, *(sessions for _, sessions, _ in rings)]),
-            np.concatenate([empty, *(users for _, _, users in rings)]),
+        rings = [(place, found[num]) for place, num in enumerate(nums) if num in found]
+        sessions = np.concatenate([_NO_NUMBERS, *(ring for _, ring in rings)])
+        places = np.repeat(np.array([place for place, _ in rings], np.int64), [len(ring) for _, ring in rings])
+        return Rings(places, sessions, self._behaviour.users_of(sessions))
+
+    def profile_weights(self, users: list[int]) -> ProfileWeights:
+        """What some users used, put together."""
+        found = self._behaviour.profile_weights(users)
+        theirs = [(place, *found[num]) for place, num in enumerate(users) if num in found]
+        places = np.repeat(np.array([one[0] for one in theirs], np.int64), [len(one[1]) for one in theirs])
+        return ProfileWeights(
+            places,
+            np.concatenate([_NO_NUMBERS, *(items for _, items, _ in theirs)]),
+            np.concatenate([np.empty(0), *(weights for _, _, weights in theirs)]),
         )
