@@ -148,8 +148,8 @@ class Partition:
     def sample(self) -> dict[str, int]:
         self.engine.snapshot(all_changes=True)
         memory = {
-            "counts of words": len(self.engine._words._counts),  # noqa: SLF001
-            "indexes": len(self.engine._indexes._indexes),  # noqa: SLF001
+            "counts of words": len(self.engine._base.words._counts),  # noqa: SLF001
+            "indexes": len(self.engine._base.indexes._indexes),  # noqa: SLF001
         }
         return _kept(self._directory) | memory
 

@@ -14,7 +14,7 @@ from recommender_engine.errors import RecommenderError, StateError, StateLocked
 from recommender_engine.index import HnswParameters
 from recommender_engine.matching import LearnedMatcher, MatcherFactory
 from recommender_engine.message import Messages
-from recommender_engine.pipeline import MOST_COLLECTIONS, EmbeddingExecutor, Indexes, Recommender
+from recommender_engine.pipeline import MOST_COLLECTIONS, EmbeddingExecutor, Indexes, Options, Recommender
 from recommender_engine.store import SqliteStore, explained
 
 DATABASE = "state.sqlite3"
@@ -69,17 +69,15 @@ def open_recommender(
     )
     try:
         with _checked_if_it_fails(store):
-            return Recommender(
-                store,
-                encoders,
-                indexes,
-                matcher,
-                before_commit,
-                lambda: release(lock),
-                remote,
-                most_collections,
-                messages,
+            options = Options(
+                matcher=matcher,
+                before_commit=before_commit,
+                on_close=lambda: release(lock),
+                remote=remote,
+                most_collections=most_collections,
+                messages=messages,
             )
+            return Recommender(store, encoders, indexes, options)
     except BaseException:
         indexes.discard()
         store.close()

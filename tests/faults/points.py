@@ -76,6 +76,7 @@ _EVENTS = "celery_recommender.broker.events.stream:EventsStream"
 _COMMANDS = "celery_recommender.broker.commands.log:CommandsLog"
 _SUBSCRIPTIONS = "recommender_engine.store.subscriptions:SubscriptionTable"
 _ENGINE = "recommender_engine.pipeline.recommender:Recommender"
+_DECIDING = "recommender_engine.pipeline.wiring.deciding:Deciding"
 _SNAPSHOT = "recommender_engine.index.snapshot"
 _OWNER = "celery_recommender.owner.owner:Owner"
 _TENURE = "celery_recommender.owner.tenure:Tenure"
@@ -108,9 +109,9 @@ POINTS = (
     Point("embed: begun ahead", f"{_ENGINE}.embed_ahead", "after"),
     Point("embed: after", "recommender_engine.pipeline.vectors.embedding_step:EmbeddingStep.embed", "after"),
     # D: candidates and decision.
-    Point("candidates: after", f"{_ENGINE}._search", "after"),
-    Point("decide: before", f"{_ENGINE}._decide", "before"),
-    Point("decide: after", f"{_ENGINE}._decide", "after"),
+    Point("candidates: after", "recommender_engine.pipeline.preparing:Preparation.search", "after"),
+    Point("decide: before", f"{_DECIDING}.decide", "before"),
+    Point("decide: after", f"{_DECIDING}.decide", "after"),
     # E: inside the transaction, and its end.
     Point("transaction: begun", _STORE, "entered", context=True),
     Point("transaction: before a vector", "recommender_engine.store.vectors:VectorTable.add", "before"),

@@ -19,6 +19,7 @@ from celery_recommender.owner.delivery.publisher import Publisher
 from recommender_engine import Entry, Recommender, decode_entry
 from recommender_engine.errors import EncodingError
 from recommender_engine.items import START, EntryId
+from recommender_engine.pipeline import Options
 from recommender_engine.store import OutboxRow, SqliteStore
 from recommender_engine.testing import DeterministicEncoder
 from tests.faults.points import POINTS
@@ -225,7 +226,7 @@ class Simulation:
 
     def _open(self, store: SqliteStore) -> None:
         self._store = store
-        self._engine = Recommender(store, Models(self.encoder), matcher=cosine_matcher)
+        self._engine = Recommender(store, Models(self.encoder), options=Options(matcher=cosine_matcher))
         self._publisher = Publisher(self._engine, self.sink)  # type: ignore[arg-type]
         self._read = self._engine.position
         if self._read < self._trimmed:

@@ -57,7 +57,7 @@ def test_nothing_of_it_is_left_anywhere(tmp_path: Path) -> None:
     engine.process([log.upsert("stays", TEXTS[0], collection="here", key="k0")])
     engine.process(life(log, "gone"))
     engine.snapshot(all_changes=True)
-    number = engine._collections.find("gone").id  # type: ignore[union-attr]
+    number = engine._base.collections.find("gone").id  # type: ignore[union-attr]
     assert (tmp_path / "index" / str(number)).is_dir()
     tables = ("items", "points", "vectors", "terms", "answers", "models", "tombstones", "collections")
     assert all(rows(engine, table) for table in tables)
@@ -68,9 +68,14 @@ def test_nothing_of_it_is_left_anywhere(tmp_path: Path) -> None:
     assert (event.data.type, data_of(event)["items"]) == ("recommender.collection.deleted.v1", 5)
     assert not (tmp_path / "index" / str(number)).exists()
     assert not [key for (key,) in engine._store._db.execute("SELECT key FROM meta") if f" {number}" in key]
-    kept = (engine._words._counts, engine._answers._links, engine._models._models, engine._rates._next_us)
+    kept = (
+        engine._base.words._counts,
+        engine._base.answers._links,
+        engine._base.models._models,
+        engine._deciding.rates._next_us,
+    )
     assert not any(number in one for one in kept)
-    assert number not in engine._indexes._indexes
+    assert number not in engine._base.indexes._indexes
 
     engine.process([log.tick(later_ms=TOMBSTONE_WINDOW_MS)])
     tidy(engine)
@@ -85,7 +90,7 @@ def test_nothing_of_it_is_left_anywhere(tmp_path: Path) -> None:
     }
     assert {one for (one,) in engine._store._db.execute("SELECT collection FROM terms")} == {1}
     assert engine._store.words.having(number, "card") == []
-    assert {collection for collection, _ in engine._words._postings._kept} <= {1}
+    assert {collection for collection, _ in engine._base.words._postings._kept} <= {1}
     engine.close()
 
 
@@ -166,7 +171,7 @@ def test_snapshots_that_a_process_did_not_live_to_delete_go_at_the_next_start(tm
     engine, log = opened(tmp_path), Log()
     engine.process(life(log, "gone"))
     engine.snapshot(all_changes=True)
-    engine._indexes.forget = lambda collection: None  # type: ignore[method-assign]
+    engine._base.indexes.forget = lambda collection: None  # type: ignore[method-assign]
     engine.process([delete(log)])
     engine.close()
     assert list((tmp_path / "index").iterdir()), "it died right after the commit"
@@ -265,7 +270,7 @@ def test_collections_that_come_and_go_leave_nothing_behind(tmp_path: Path) -> No
                 table: rows(engine, table)
                 for table in ("items", "vectors", "points", "terms", "answers", "models", "collections", "moves")
             }
-            | {"meta": rows(engine, "meta"), "counts": len(engine._words._counts)}
+            | {"meta": rows(engine, "meta"), "counts": len(engine._base.words._counts)}
         )
     assert sizes[-1] == sizes[5]
     assert rows(engine, "deletions") <= 25

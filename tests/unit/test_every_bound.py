@@ -363,7 +363,7 @@ def the_file_gives_back_what_holds_nothing(state: State) -> None:
 
 
 def what_was_read_of_late_goes(state: State) -> None:
-    store, words = state.engine._store, state.engine._words
+    store, words = state.engine._store, state.engine._base.words
     caches: dict[str, tuple[Any, ...]] = {
         "texts": (profile._recent_terms,),
         "terms": (words._kept, words._postings, store.words._hashed),
@@ -388,7 +388,7 @@ def what_was_read_of_late_goes(state: State) -> None:
 
 
 def columns_that_filters_have_asked_for_go(state: State) -> None:
-    state.lower(state.engine._filters._columns, "_most", 12_000)
+    state.lower(state.engine._base.filters._columns, "_most", 12_000)
     attributes = {f"a{n}": n for n in range(20)}
     state.engine.process([state.log.upsert(f"i{n}", f"{TEXT} {n}", attributes=attributes) for n in range(20)])
     sizes = []

@@ -300,9 +300,9 @@ def test_a_batch_that_is_undone_changes_nothing(engine: Recommender, log: Log, m
 
     def asked_and_undone() -> None:
         """What is read in a transaction holds no longer when it is undone."""
-        collection = engine._collections.find("default")
+        collection = engine._base.collections.find("default")
         assert collection is not None
-        engine._filters.survivors(collection, parse({"stock": {"$exists": True}, "tags": {"$exists": True}}))
+        engine._base.filters.survivors(collection, parse({"stock": {"$exists": True}, "tags": {"$exists": True}}))
         raise ValueError("no commit")
 
     monkeypatch.setattr(engine, "_before_commit", asked_and_undone)
@@ -323,9 +323,9 @@ def test_columns_that_are_first_read_in_a_batch_that_is_undone_are_read_again(
     before = dict(shop.items)
 
     def ask() -> None:
-        collection = engine._collections.find("default")
+        collection = engine._base.collections.find("default")
         assert collection is not None
-        engine._filters.survivors(collection, parse({"stock": {"$exists": True}}))
+        engine._base.filters.survivors(collection, parse({"stock": {"$exists": True}}))
         raise ValueError("no commit")
 
     monkeypatch.setattr(engine, "_before_commit", ask)
@@ -355,13 +355,13 @@ def test_rows_of_items_that_went_are_dropped(engine: Recommender, log: Log, monk
         engine.process([shop.delete(id_) for id_ in list(shop.items)[::3]])
         compare_many(shop, 5)
         engine.process(list(shop.life(30)))
-    held = engine._filters._columns._columns.values()
+    held = engine._base.filters._columns._columns.values()
     assert [len(one) <= len(shop.items) * 4 // 3 + 11 for one in held] == [True]
 
 
 def test_no_more_columns_are_kept_than_the_bound_allows(engine: Recommender, log: Log) -> None:
     kept = attribute_columns.AttributeColumns(engine._store, 20_000)
-    engine._filters._columns = kept
+    engine._base.filters._columns = kept
     for number in range(6):
         names = {f"a{n}": n for n in range(10)}
         engine.process([log.upsert(f"i{n}", f"mug {n}", collection=f"c{number}", attributes=names) for n in range(20)])
@@ -418,7 +418,7 @@ def test_columns_follow_an_item_to_another_point(engine: Recommender, log: Log) 
 
 def rows_of(engine: Recommender) -> dict[int, int]:
     """Points by arrival number, as the columns have them."""
-    columns = engine._filters._columns.of(1, ("stock",))
+    columns = engine._base.filters._columns.of(1, ("stock",))
     return dict(zip(columns.seqs[columns.live].tolist(), columns.points[columns.live].tolist(), strict=True))
 
 

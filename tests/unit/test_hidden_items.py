@@ -306,11 +306,11 @@ def test_collections_that_await_a_summary_cost_the_commands_of_others_nothing(lo
     for n in range(30):
         engine.process([log.upsert("a", SHOP, collection=f"c{n}", silent=True)])
     asked: list[int] = []
-    by_id = engine._collections.by_id
-    engine._collections.by_id = lambda id_: asked.append(id_) or by_id(id_)  # type: ignore[func-returns-value, method-assign]
-    engine._summaries.emit_due(Decision(log.upsert("b", SHOP), Batch(engine._store)))
+    by_id = engine._base.collections.by_id
+    engine._base.collections.by_id = lambda id_: asked.append(id_) or by_id(id_)  # type: ignore[func-returns-value, method-assign]
+    engine._deciding.summaries.emit_due(Decision(log.upsert("b", SHOP), Batch(engine._store)))
     assert asked == []
-    engine._collections.by_id = by_id  # type: ignore[method-assign]
+    engine._base.collections.by_id = by_id  # type: ignore[method-assign]
     events = engine.process([log.tick(later_ms=5000)])
     assert [data_of(event)["collection"] for event in events] == [f"c{n}" for n in range(30)]
     assert engine.due_ms() is None
@@ -324,8 +324,8 @@ def test_upkeep_looks_at_what_may_have_changed(log: Log) -> None:
     engine.process([log.configure("graph", index="hnsw"), log.upsert("a", SHOP, collection="graph")])
     engine.process([log.delete("a", collection="c3")])
     assert engine.sizes() == (20, {"exact": 19, "hnsw": 1})
-    assert {one.name for one in engine._indexes._graphs.values()} == {"graph"}
+    assert {one.name for one in engine._base.indexes._graphs.values()} == {"graph"}
     engine.process([log.configure("graph", index="exact")])
     assert engine.sizes() == (20, {"exact": 20})
-    assert engine._indexes._graphs == {}
+    assert engine._base.indexes._graphs == {}
     engine.close()

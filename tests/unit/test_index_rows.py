@@ -235,7 +235,7 @@ def test_so_many_collections_with_a_graph_do_not_use_up_the_descriptors(
         for n in range(12):
             engine.process([log.configure(f"c{n}", index="hnsw")])
             engine.process([log.upsert(f"i{m}", f"text {m}", collection=f"c{n}") for m in range(30)])
-        engine._indexes.settle(60.0)
+        engine._base.indexes.settle(60.0)
         assert engine.sizes()[1] == {"hnsw": 360}
         assert len(rows._open) == 3
         assert len(list(Path("/proc/self/fd").iterdir())) <= before + 3 * 3
@@ -253,9 +253,9 @@ def test_upkeep_looks_at_no_index_that_has_not_changed(tmp_path: Path, monkeypat
             engine.process([log.configure(f"c{n}", index="hnsw")])
             for m in range(70):
                 engine.process([log.upsert(f"i{m}", f"text {m}", collection=f"c{n}")])
-        engine._indexes.settle(60.0)
+        engine._base.indexes.settle(60.0)
         engine.snapshot(all_changes=True)
-        wait_until(lambda: bool(engine.recalls()) and not engine._indexes._changeable, "the samples to be taken")
+        wait_until(lambda: bool(engine.recalls()) and not engine._base.indexes._changeable, "the samples to be taken")
         assert len(engine.recalls()) == 8
         looked: list[int] = []
         counted, graph = Indexes._count, indexes._hnsw

@@ -28,8 +28,8 @@ def opened() -> Recommender:
 def test_what_a_batch_did_not_change_is_not_looked_at_when_it_is_committed() -> None:
     log, engine = Log(), opened()
     engine.process([log.upsert("a", TICKET.format(n), collection=f"c{n}") for n in range(30)])
-    kept = engine._words._counts
-    changed = {engine._collections._by_name[name].id for name in ("c7", "c9")}
+    kept = engine._base.words._counts
+    changed = {engine._base.collections._by_name[name].id for name in ("c7", "c9")}
     others: dict[int, Any] = {id_: None for id_ in kept if id_ not in changed}  # whoever looks at one of them fails
     kept.update(others)
     engine.process([log.upsert("b", "something else", collection="c7"), log.delete("a", collection="c9")])

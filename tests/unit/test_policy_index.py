@@ -198,9 +198,9 @@ def test_settings_that_change_nothing_for_the_spots_keep_them() -> None:
     engine, log = opened(), Log()
     engine.process([log.configure(window_seconds=60), log.upsert("a", SHOP)])
     engine.process([log.configure(window_seconds=3600, candidates=3)])
-    assert engine._collections.find("default").unsorted_seq == 0  # type: ignore[union-attr]
+    assert engine._base.collections.find("default").unsorted_seq == 0  # type: ignore[union-attr]
     engine.process([log.configure(candidates=3)])
-    assert engine._collections.find("default").unsorted_seq == 1  # type: ignore[union-attr]
+    assert engine._base.collections.find("default").unsorted_seq == 1  # type: ignore[union-attr]
     engine.close()
 
 
@@ -310,7 +310,7 @@ def test_what_is_found_is_what_looking_at_everything_finds(
         engine = opened(matcher=LearnedMatcher)
         told = [event for n in range(0, len(entries), cut) for event in engine.process(entries[n : n + cut])]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recommender_engine.pipeline.recommender.PolicyIndex", LookedAtAll)
+        patch.setattr("recommender_engine.pipeline.wiring.base.PolicyIndex", LookedAtAll)
         reference = opened(matcher=LearnedMatcher)
         expected = reference.process(entries)
     assert lines(told) == lines(expected)
@@ -323,10 +323,10 @@ def test_an_item_that_is_judged_again_sees_those_before_it_only() -> None:
     engine.process(
         [log.configure(equal=["who"]), *(log.upsert(f"i{n}", SHOP, attributes={"who": 1}) for n in range(4))]
     )
-    collection = engine._collections.find("default")
+    collection = engine._base.collections.find("default")
     assert collection is not None
     (member,) = engine._store.items.named(collection.id, ["i2"])
-    found = PolicyIndex(engine._store, engine._collections)
+    found = PolicyIndex(engine._store, engine._base.collections)
     subject = Subject(engine._store.items.by_seq([member.seq])[member.seq].item, b"", at(0), 0, member.seq)  # type: ignore[arg-type]
     row = engine._store.items.by_seq([member.seq])[member.seq]
     subject = replace(subject, fingerprint=row.fingerprint, at_ms=row.at_ms)

@@ -12,6 +12,7 @@ import pytest
 
 from recommender_engine import Recommender
 from recommender_engine.matching import LearnedMatcher
+from recommender_engine.pipeline import Options
 from recommender_engine.store import SqliteStore
 from tests.support.bounds import keep_nothing
 from tests.support.engine import Log, Models
@@ -40,7 +41,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SqliteSto
 def asked(store: SqliteStore, **settings: Any) -> list[str]:
     """Every statement of a life of items in a collection with such settings."""
     statements: dict[str, str] = {}
-    engine, log = Recommender(store, Models(), matcher=LearnedMatcher), Log()
+    engine, log = Recommender(store, Models(), options=Options(matcher=LearnedMatcher)), Log()
     words = ("printer", "jams", "again", "order", "1042", "1043", "lost", "router")
     # With the first event and the first key rows are counted, once in the life of a state.
     engine.process([log.upsert("first", "paper", key="first")])

@@ -95,7 +95,7 @@ def require_agreement(engine: Recommender) -> None:
         assert (page.group, page.canonical, page.size) == (view.group, view.canonical_id, groups[view.group])
         assert sorted(one.id for one in page.members) == sorted(o for o, v in views.items() if v.group == view.group)
     (counted,) = engine.overview().collections
-    if engine._collections.all()[0].hidden_ms is None:  # else expired items are counted until they are deleted
+    if engine._base.collections.all()[0].hidden_ms is None:  # else expired items are counted until they are deleted
         assert counted.bands == {band: sum(view.band is band for view in views.values()) for band in Band}
         assert counted.groups == sum(size > 1 for size in groups.values())
         stated = Counter((view.band, int(one.probability * 1000)) for one in listed(engine) for view in [views[one.id]])
@@ -104,8 +104,8 @@ def require_agreement(engine: Recommender) -> None:
     waiting = {(pair.item.id, pair.other.id) for pair in all_pages(lambda a: engine.review(after=a, limit=4), "pairs")}
     asked = {(id_, view.matched_id) for id_, view in views.items() if view.band is Band.REVIEW and view.matched_id}
     assert waiting <= asked
-    assert not any(engine._answers.settled(1, sorted(waiting))), "of some an answer tells, by a chain"
-    assert {pair for pair in asked - waiting if not engine._answers.settled(1, [pair])[0]} == set()
+    assert not any(engine._base.answers.settled(1, sorted(waiting))), "of some an answer tells, by a chain"
+    assert {pair for pair in asked - waiting if not engine._base.answers.settled(1, [pair])[0]} == set()
 
 
 @pytest.fixture
@@ -176,7 +176,7 @@ def test_the_queue_is_ordered_by_worth_on_one_scale_and_says_the_probability_of_
     pairs = all_pages(lambda after: engine.review(after=after, limit=7), "pairs")
     assert [one.worth for one in pairs] == sorted([one.worth for one in pairs], reverse=True)
     assert [one.probability for one in pairs] == sorted([one.probability for one in pairs], reverse=True)
-    shift = engine._models.of("default").review.shift
+    shift = engine._base.models.of("default").review.shift
     assert abs(shift) > 0.3
     late, early = [one for one in pairs if one.item.id[0] == "n"], [one for one in pairs if one.item.id[0] == "i"]
     assert late
@@ -386,7 +386,7 @@ def test_a_preview_counts_by_the_stated_probabilities(
 
 
 def test_a_preview_of_a_target_precision_takes_the_border_of_the_usual_kind_of_text(engine: Recommender) -> None:
-    model = engine._models.of("default")
+    model = engine._base.models.of("default")
     kinds = {
         kind_of_items(*(Item(id=side.id, text=side.text) for side in (pair.item, pair.other)))
         for pair in all_pages(lambda after: engine.review(after=after), "pairs")

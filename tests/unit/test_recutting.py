@@ -23,7 +23,7 @@ def html(text: str) -> str:
 
 
 def uncut(engine: Recommender) -> int:
-    collection = engine._collections.find("default")
+    collection = engine._base.collections.find("default")
     assert collection is not None
     return collection.uncut_seq
 
@@ -225,7 +225,7 @@ def test_a_vector_that_a_producer_gave_stays(engine: Recommender) -> None:
     log = Log()
     vector = [1.0] + [0.0] * 383
     engine.process([log.configure(cut=[])])
-    dimension = engine._embedding.identity(engine.settings()["default"]).dimension
+    dimension = engine._base.embedding.identity(engine.settings()["default"]).dimension
     engine.process([log.upsert("a", html(LAMP), vector=vector[:dimension])])
     key = engine._store._db.execute("SELECT key, data FROM vectors").fetchall()
     engine.process([log.configure(), log.upsert("b", PARCEL)])
@@ -259,7 +259,7 @@ def test_a_collection_arrives_with_what_is_compared() -> None:
     view = pair["b"].engine.get("h", "c")
     assert view is not None
     assert (view.text, view.compared) == (html(LAMP), LAMP)
-    collection = pair["b"].engine._collections.find("c")
+    collection = pair["b"].engine._base.collections.find("c")
     assert collection is not None
     assert collection.uncut_seq == 0
     pair.close()

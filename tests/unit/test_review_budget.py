@@ -148,7 +148,7 @@ def test_what_came_long_ago_counts_less(log: Log, monkeypatch: pytest.MonkeyPatc
     engine.process([log.configure(review_budget=0.2)])
     verdicts = said(engine, stream(log, 400, seed=4))
     assert share(verdicts[200:]) == pytest.approx(0.2, abs=0.05)
-    (collection,) = engine._collections.all()
+    (collection,) = engine._base.collections.all()
     assert collection.arrived.items <= 64
 
 
@@ -213,19 +213,19 @@ def test_a_move_takes_the_counts_along_and_a_deletion_clears_them(log: Log) -> N
     a.add("collection.configured", {"collection": "c", "settings": {"review_budget": 0.1}})
     a.entries += stream(a.log, 100, collection="c")
     a.decide()
-    (before,) = a.engine._collections.all()
+    (before,) = a.engine._base.collections.all()
     assert before.arrived.items == 100
     assert before.arrived.review > 3
     for _ in pair.move():
         pass
     pair.settle()
-    moved = pair["b"].engine._collections.find("c")
+    moved = pair["b"].engine._base.collections.find("c")
     assert moved is not None
     assert moved.arrived == before.arrived
     pair["b"].add("collection.deleted", {"collection": "c"})
     pair["b"].entries += stream(pair["b"].log, 1, collection="c")
     pair["b"].decide()
-    anew = pair["b"].engine._collections.find("c")
+    anew = pair["b"].engine._base.collections.find("c")
     assert anew is not None
     assert (anew.arrived.items, sum(anew.arrived.likely)) == (1, 0)
 

@@ -41,13 +41,13 @@ def said(log: Log, start: int, end: int, answer: str = "different", **more: Any)
 
 
 def model(engine: Recommender, collection: str = "default") -> tuple[int, str] | None:
-    found = engine._collections.find(collection)
+    found = engine._base.collections.find(collection)
     kept = None if found is None else engine._store.answers.model(found.id)
     return None if kept is None else (kept[0], str(kept[1]))
 
 
 def kinds_of_answers(engine: Recommender, collection: str = "c") -> list[str | None]:
-    found = engine._collections.find(collection)
+    found = engine._base.collections.find(collection)
     assert found is not None
     return [one.kind for one in engine._store.answers.all(found.id)]
 

@@ -10,6 +10,7 @@ from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommender import Recommender
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.prefetching import EmbeddingExecutor, TimedEmbeddings
+from recommender_engine.pipeline.wiring.options import Options
 
 __all__ = [
     "MOST_COLLECTIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "Indexes",
     "ItemView",
     "Listed",
+    "Options",
     "Recommender",
     "SearchHit",
     "TimedEmbeddings",
