@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check audit lock fuzz fuzz-cost fuzz-door fuzz-files matrix bench soak crash simulate clean
+.PHONY: help demo test check check-style check-types check-imports check-repeated check-security check-audit audit lock fuzz fuzz-cost fuzz-door fuzz-files matrix bench soak crash simulate clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -18,15 +18,28 @@ demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...
 
 test: $(DEV) ## Run every test [ARGS="-k name"]
 	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES) $(AXE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
-	@$(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import directions, repeated code, security
+	@$(MAKE) -j 2 check-types check-style check-imports check-repeated check-security check-audit
+
+check-style:
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+check-types:
 	$(BIN)/mypy --strict
+
+check-imports:
 	$(BIN)/lint-imports
+
+check-repeated:
 	$(BIN)/pylint recommender/recommender_engine workers/celery_recommender
+
+check-security:
 	$(BIN)/python -m bandit --quiet --configfile pyproject.toml --recursive recommender workers
+
+check-audit:
 	@sh tools/audit.sh --if-possible
 
 audit: $(DEV) ## Look for known vulnerabilities in what the image is locked to

@@ -105,7 +105,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             client.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # what drives it changes how deep Python counts calls: it must not outlive its tests
 def chromium() -> Iterator[Browser]:
     if not Path(CHROMIUM).exists():
         unavailable(f"needs {CHROMIUM}: apt-get install chromium")
