@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from celery_recommender.cli.data.labelled_files import LabelledFiles, read_items, read_pairs, read_truth
+from celery_recommender.cli.input.labelled_files import LabelledFiles, read_items, read_pairs, read_truth
 from celery_recommender.records import MappingOptions, open_records, resolve_mapping
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import Split

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from celery_recommender.cli.data.labelled_files import read_items
 from celery_recommender.cli.input.checkpoint import Checkpoint, account
+from celery_recommender.cli.input.labelled_files import read_items
 from celery_recommender.cli.input.sending import acceptable
 from celery_recommender.cli.input.tally import Tally
 from celery_recommender.records import BadRow, ItemMapping, ItemRow, Items, OnRepeat, Row

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from recommender_engine.embedding.model_source import ModelSource
@@ -68,6 +68,17 @@ def verify(directory: Path, source: ModelSource) -> dict[str, str]:
         if found != expected:
             raise ModelError(f"model {source.name!r}: {directory / name}: expected SHA-256 {expected}, found {found}")
     return digests
+
+
+def fingerprint_of(digests: Mapping[str, str], max_tokens: int, *changes: str) -> str:
+    """Over weights, tokenizer, pooling, length and what is done to them, so the same wherever the files came from.
+
+    Args:
+        digests: as `verify` returns them.
+        max_tokens: of a text that are read.
+        changes: what makes another model of it.
+    """
+    return hashlib.sha256(json.dumps([sorted(digests.items()), max_tokens, *changes]).encode()).hexdigest()[:16]
 
 
 def _in_package(source: ModelSource) -> Path | None:

@@ -5,10 +5,8 @@ Importing this module imports torch, which takes seconds: import it where an enc
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -23,7 +21,7 @@ from recommender_engine.embedding.checks import require_unicode
 from recommender_engine.embedding.choosing import LEAST_COSINE, LEAST_COSINE_OF_INT8, Chooser, require_agreement
 from recommender_engine.embedding.computing import embed
 from recommender_engine.embedding.encoder import Embeddings, ModelIdentity
-from recommender_engine.embedding.model_files import locate, verify
+from recommender_engine.embedding.model_files import fingerprint_of, locate, verify
 from recommender_engine.embedding.model_source import ModelSource
 from recommender_engine.embedding.processors import usable_processors
 from recommender_engine.embedding.tokens import Tokens
@@ -65,12 +63,12 @@ class SentenceTransformerEncoder:
         threads = threads or usable_processors()
         torch.set_num_threads(threads)
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        model = _load(directory, device)
+        model = load_model(directory, device)
         tokenizer, max_tokens = _tokenizer(model, source.name)
         self._tokens = Tokens(tokenizer, max_tokens, windows)
         # One batch at a time: tokenizers keep truncation as state and raise when a second thread changes it.
         self._turn = threading.Lock()
-        fingerprint = _fingerprint(digests, max_tokens)
+        fingerprint = fingerprint_of(digests, max_tokens)
         loaded = Loaded(model, self._tokens, fingerprint, device, threads, cache)
         reference = TorchBackend(REFERENCE, model, device)
         dimension = reference.embed([self._tokens.padded(self._tokens.tokenise(["dimension"]).ids)])[0].shape[1]
@@ -90,7 +88,7 @@ class SentenceTransformerEncoder:
         changes = [change for change in (another_model(self._backend.name), self._tokens.reading) if change]
         self._identity = ModelIdentity(
             source.name,
-            _fingerprint(digests, max_tokens, *changes),
+            fingerprint_of(digests, max_tokens, *changes),
             dimension,
             self._tokens.most,
             self._backend.name,
@@ -121,9 +119,14 @@ class SentenceTransformerEncoder:
         return Embeddings(vectors, read.truncated)
 
 
-def _load(directory: Path, device: str) -> SentenceTransformer:
+def load_model(directory: Path, device: str) -> SentenceTransformer:
+    """A verified model in float32, without code of its own.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
     try:
-        with _no_progress_bars():
+        with no_progress_bars():
             model = SentenceTransformer(
                 str(directory),
                 device=device,
@@ -138,7 +141,7 @@ def _load(directory: Path, device: str) -> SentenceTransformer:
 
 
 @contextmanager
-def _no_progress_bars() -> Iterator[None]:
+def no_progress_bars() -> Iterator[None]:
     """Loading weights draws a bar on standard error; the switch is the whole process's, so it is put back."""
     shown = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
@@ -155,8 +158,3 @@ def _tokenizer(model: SentenceTransformer, name: str) -> tuple[PreTrainedTokeniz
     if not isinstance(tokenizer, PreTrainedTokenizerBase) or max_tokens is None:
         raise ModelError(f"model {name!r} is not a transformer that reads a stated number of tokens")
     return tokenizer, int(max_tokens)
-
-
-def _fingerprint(digests: Mapping[str, str], max_tokens: int, *changes: str) -> str:
-    """Over weights, tokenizer, pooling, length and what is done to them, so the same wherever the files came from."""
-    return hashlib.sha256(json.dumps([sorted(digests.items()), max_tokens, *changes]).encode()).hexdigest()[:16]

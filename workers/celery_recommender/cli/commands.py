@@ -32,6 +32,7 @@ COMMANDS = {
     "report": ("data.report", "Write the verdicts of a collection as an HTML page."),
     "export": ("data.export", "Write the items of a collection to a file."),
     "evaluate": ("data.evaluate", "Judge verdicts and recommendations on your own data."),
+    "train": ("learning.train", "Fine-tune a model on examples or on people's answers."),
     "backup": ("operate.backup", "Write a backup of the state, and verify it."),
     "restore": ("operate.backup", "Put a backup in place of the state."),
     "verify": ("operate.backup", "Check every byte of a backup or a stopped state."),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from celery_recommender.cli.common import counted
-from celery_recommender.cli.data.labelled_files import same_or_not
+from celery_recommender.cli.input.labelled_files import same_or_not
 from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.client import Client
 from celery_recommender.records import BadRow, Row, open_records

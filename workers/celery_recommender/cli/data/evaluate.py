@@ -16,22 +16,21 @@ from celery_recommender.cli.data.evaluate_recommendations import recommendations
 from celery_recommender.cli.data.evaluation_output import (
     PAIR_ERROR_COLUMNS,
     STREAM_ERROR_COLUMNS,
-    bad_rows,
     in_a_folder,
     pair_errors,
     pair_series,
     plain,
     plot_stream,
     rounded,
-    show_bad,
     show_pairs,
     show_stream,
     stream_errors,
     write_rows,
 )
-from celery_recommender.cli.data.labelled_files import read_items, read_pairs, read_truth
+from celery_recommender.cli.input.labelled_files import read_items, read_pairs, read_truth
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
 from celery_recommender.cli.input.policies import collection_settings, settings_option
+from celery_recommender.cli.input.skipped import bad_rows, show_bad
 from celery_recommender.cli.input.tally import exit_code
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import (

@@ -10,13 +10,14 @@ import click
 
 from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable
-from celery_recommender.cli.data.evaluation_output import bad_rows, in_a_folder, show_bad
-from celery_recommender.cli.data.labelled_files import FileRow, read_items
+from celery_recommender.cli.data.evaluation_output import in_a_folder
 from celery_recommender.cli.data.recommendation_figures import Recorded, figures
 from celery_recommender.cli.data.recommendation_output import show_recommendations
 from celery_recommender.cli.input.interaction_files import interaction_field, interaction_rows
+from celery_recommender.cli.input.labelled_files import FileRow, read_items
 from celery_recommender.cli.input.mapping_options import FileOptions, mapping_options, opened, print_notes
 from celery_recommender.cli.input.policies import collection_settings, settings_option
+from celery_recommender.cli.input.skipped import bad_rows, show_bad
 from celery_recommender.cli.input.tally import exit_code
 from celery_recommender.records import BadRow, RecordReader, open_records
 from celery_recommender.records.interactions import InteractionMapping, resolve_interactions

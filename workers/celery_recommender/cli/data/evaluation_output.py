@@ -8,11 +8,9 @@ from typing import Any
 
 import click
 from pydantic import BaseModel
-from rich.console import Console
 from rich.table import Table
 
 from celery_recommender.cli.common import err, out, printable
-from celery_recommender.cli.data.labelled_files import FileRow
 from celery_recommender.records import open_writer
 from recommender_engine.evaluation import Judged, PairEvaluation, Series, StreamFigures, StreamVerdict, matched, plot
 from recommender_engine.items import UpsertItem
@@ -20,7 +18,6 @@ from recommender_engine.items import UpsertItem
 PAIR_ERROR_COLUMNS = ("error", "probability", "left", "right", "explanation")
 STREAM_ERROR_COLUMNS = ("error", "id", "band", "probability", "said", "true", "explanation")
 
-_BAD_ROWS_SHOWN = 10
 _DIGITS = 4
 
 
@@ -145,21 +142,8 @@ def show_stream(figures: StreamFigures) -> None:
         out.print(printable(f"rejected {count:,}: {code}"))
 
 
-def show_bad(bad: Sequence[FileRow], where: Console = out) -> None:
-    """Rows that were skipped, the first of them in full."""
-    for one in bad[:_BAD_ROWS_SHOWN]:
-        where.print(printable(f"skipped {one.file}, row {one.row}: {one.error}"))
-    if len(bad) > _BAD_ROWS_SHOWN:
-        where.print(f"… and {len(bad) - _BAD_ROWS_SHOWN:,} more rows that were skipped")
-
-
 def _cell(value: float | None) -> str:
     return "-" if value is None else f"{value:.3f}"
-
-
-def bad_rows(bad: Iterable[FileRow]) -> list[dict[str, Any]]:
-    """The same for programs."""
-    return [{"file": one.file, "row": one.row, "error": one.error} for one in bad]
 
 
 def plain(figures: BaseModel) -> dict[str, Any]:

@@ -40,7 +40,7 @@ _OTHER = (
     "0, 0.0, false, f, no, n, nein, nee, non, nao, nie, different, no match, non match, not duplicate, no duplicate"
 )
 _LABELS = dict.fromkeys(_SAME.split(", "), True) | dict.fromkeys(_OTHER.split(", "), False)
-_SPLITS = {
+SPLITS = {
     "train": Split.TRAIN,
     "training": Split.TRAIN,
     "valid": Split.VALID,
@@ -49,6 +49,7 @@ _SPLITS = {
     "dev": Split.VALID,
     "test": Split.TEST,
 }
+"""Splits by their names in a column `split`, and in the names of files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +111,9 @@ class _Columns:
         split = self.split
         named = None if self.split_column is None else row.values.get(self.split_column)
         if not _is_blank(named):
-            split = _SPLITS.get(to_text(named).strip().casefold())
+            split = SPLITS.get(to_text(named).strip().casefold())
             if split is None:
-                return BadRow(row.number, f"column 'split': none of {', '.join(_SPLITS)}")
+                return BadRow(row.number, f"column 'split': none of {', '.join(SPLITS)}")
         left, right = (self._item(row, name, side) for name, side in self.sides.items())
         if isinstance(left, BadRow):
             return left
@@ -239,7 +240,7 @@ def _columns(
     label, split_column = matching("label", names), matching("split", names)
     if label is None:
         raise ConfigurationError(f"{file} has no column 'label'; there are {_listed(names)}")
-    split = _SPLITS.get(Path(file).name.partition(".")[0].casefold()) if split_column is None else None
+    split = SPLITS.get(Path(file).name.partition(".")[0].casefold()) if split_column is None else None
     texts = [matching(name, names) for name in _TEXTS]
     if all(texts):
         mapping = ItemMapping(text_fields=("text",), collection=options.collection, blanks=_blanks(options))

@@ -1,0 +1,158 @@
+"""Examples to train on, from files and from the answers in a collection; the command that trains on them."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from celery_recommender.cli.asking import ask_here
+from celery_recommender.cli.input.mapping_options import FileOptions
+from celery_recommender.cli.learning.answers import answered_in
+from celery_recommender.cli.learning.example_files import ExampleFiles, read_examples
+from celery_recommender.settings import Settings
+from recommender_engine import Recommender
+from recommender_engine.errors import ConfigurationError
+from recommender_engine.evaluation import Split
+from recommender_engine.training.examples import Shape, item_digest, text_digest
+from tests.support.command_line import call
+from tests.support.engine import Log
+from tests.support.tiny_models import phrases, tiny_model
+
+
+def read(tmp_path: Path, *lines: str, loss: str | None = None, name: str = "pairs.csv") -> ExampleFiles:
+    file = tmp_path / name
+    file.write_text("\n".join(lines) + "\n")
+    return read_examples([str(file)], FileOptions(), loss)
+
+
+@pytest.mark.parametrize(
+    ("header", "row", "shape", "texts"),
+    [
+        ("text1,text2,score", "a cat,a dog,2.5", Shape.SCORES, ("a cat", "a dog")),
+        ("anchor,positive,negative", "a cat,a kitten,a dog", Shape.TRIPLETS, ("a cat", "a kitten", "a dog")),
+        ("premise,hypothesis,label", "a cat,a dog,neutral", Shape.CLASSES, ("a cat", "a dog")),
+        ("sentence1,sentence2", "a cat,a kitten", Shape.POSITIVES, ("a cat", "a kitten")),
+        ("anchor,positive", "a cat,a kitten", Shape.POSITIVES, ("a cat", "a kitten")),
+        ("text1,text2,label", "a cat,a dog,0", Shape.ANSWERS, ("a cat", "a dog")),
+        ("left_title,right_title,label", "a cat,a dog,no", Shape.ANSWERS, ("a cat", "a dog")),
+    ],
+)
+def test_the_columns_decide_the_shape(
+    tmp_path: Path, header: str, row: str, shape: Shape, texts: tuple[str, ...]
+) -> None:
+    other = {Shape.SCORES: "x,y,5", Shape.CLASSES: "x,y,entailment", Shape.ANSWERS: "x,y,1"}.get(shape, row)
+    found = read(tmp_path, header, row, other)
+    assert found.examples.shape is shape
+    assert found.examples.texts[0] == texts
+    targets = {Shape.SCORES: (0.5, 1.0), Shape.CLASSES: (1.0, 0.0), Shape.ANSWERS: (0.0, 1.0)}
+    assert found.examples.targets == targets.get(shape, ())
+    assert found.bad == []
+
+
+def test_answers_of_one_kind_are_positives(tmp_path: Path) -> None:
+    assert read(tmp_path, "text1,text2,label", "a,b,1", "c,d,yes").examples.shape is Shape.POSITIVES
+
+
+def test_a_file_with_scores_and_labels_wants_a_loss(tmp_path: Path) -> None:
+    lines = ("text1,text2,score,entailment", "a,b,4.5,NEUTRAL", "c,d,1,CONTRADICTION")
+    with pytest.raises(ConfigurationError, match=r"scores \('score'\) and labels \('entailment'\): choose by --loss"):
+        read(tmp_path, *lines)
+    assert read(tmp_path, *lines, loss="cosine").examples.targets == (0.9, 0.2)
+    assert read(tmp_path, *lines, loss="softmax").examples.classes == ("contradiction", "neutral")
+
+
+def test_rows_that_are_no_examples_are_reported(tmp_path: Path) -> None:
+    found = read(
+        tmp_path,
+        "text1,text2,score,split",
+        "a,b,0.5,train",
+        ",b,0.5,train",
+        "a,b,six,train",
+        "a,b,6,train",
+        "a,b,0.5,holdout",
+    )
+    assert len(found.examples) == 1
+    assert [(one.row, one.error.partition(":")[0]) for one in found.bad] == [
+        (2, "column 'text1'"),
+        (3, "column 'score'"),
+        (4, "column 'score'"),
+        (5, "column 'split'"),
+    ]
+
+
+def test_other_columns_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="no columns text1 and text2, nor anchor and positive"):
+        read(tmp_path, "question,answer", "a,b")
+    with pytest.raises(ConfigurationError, match="labels name 1 classes"):
+        read(tmp_path, "text1,text2,label", "a,b,neutral")
+
+
+def test_splits_of_a_file_are_obeyed(tmp_path: Path) -> None:
+    rows = [f"{split} {n},other {n},0.{n}" for split in ("train", "dev", "test") for n in range(1, 9)]
+    found = read(tmp_path, "text1,text2,score,split", *(f"{row},{row.split()[0]}" for row in rows))
+    parts = found.parts(0.1, 0)
+    assert [len(part) for part in (parts.train, parts.held_out, parts.test)] == [8, 8, 8]
+    assert parts.shared == 8, "the other texts are in all three"
+    assert found.of(Split.TEST) == parts.test
+    alone = read(tmp_path, "text1,text2,score", *rows, name="train.csv")
+    parts = alone.parts(0.25, 0)
+    assert [len(part) for part in (parts.train, parts.held_out, parts.test)] == [18, 6, 0]
+    assert parts.shared == 0
+
+
+def test_answers_of_a_collection_come_with_the_texts_that_were_compared(engine: Recommender, log: Log) -> None:
+    engine.process(
+        [
+            log.upsert("1", "Cannot log in since Monday"),
+            log.upsert("2", "Re: Login fails since the weekend"),
+            log.upsert("3", "Invoice has the wrong address"),
+            log.upsert("4", "Where is my parcel"),
+        ]
+    )
+    engine.process([log.feedback("2", "same", "1"), log.feedback("3", "different", "1")])
+    ask: Any = lambda task, *args, **kwargs: ask_here(engine, task, args, kwargs)  # noqa: E731
+    found = answered_in(ask, "default", lambda count, total: None)
+    assert found.examples.shape is Shape.ANSWERS
+    assert {frozenset(texts) for texts in found.examples.texts} == {
+        frozenset({"Cannot log in since Monday", "Login fails since the weekend"}),
+        frozenset({"Cannot log in since Monday", "Invoice has the wrong address"}),
+    }
+    assert sorted(found.examples.targets) == [0.0, 1.0]
+    assert set(found.items) == {item_digest("default", name) for name in "123"}
+    assert "Where is my parcel" in found.pool
+    assert found.pool["Cannot log in since Monday"] == found.pool["Login fails since the weekend"]
+
+
+def test_a_collection_without_answers_says_how_to_give_some(engine: Recommender, log: Log) -> None:
+    engine.process([log.upsert("1", "one"), log.upsert("2", "two")])
+    ask: Any = lambda task, *args, **kwargs: ask_here(engine, task, args, kwargs)  # noqa: E731
+    with pytest.raises(ConfigurationError, match="has no answer about two items"):
+        answered_in(ask, "default", lambda count, total: None)
+
+
+def test_the_command_trains_and_measures(tmp_path: Path) -> None:
+    base = tiny_model(tmp_path / "tiny")
+    texts = phrases(80)
+    rows = [f"{texts[n]},{texts[n] if n % 2 else texts[n + 40]},{n % 2}" for n in range(40)]
+    (tmp_path / "pairs.csv").write_text("\n".join(["text1,text2,score", *rows]) + "\n")
+    (tmp_path / "bad.csv").write_text("text1,text2,score\na,b,0.5\n,,\n")
+    settings = Settings(state_dir=tmp_path / "state")
+    run = partial(call, settings, "train", "--base", str(base), "--batch-size", "8", "--epochs", "1")
+    done = run(str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "out"), "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["kind"] == "bi-encoder"
+    assert told["data"]["train"] == 36
+    manifest = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert manifest["model"] == told["model"]
+    assert set(manifest["texts"]) <= {text_digest(text) for text in texts}
+    again = run(str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "out"))
+    assert again.returncode == 1
+    assert "exists: give a directory that does not" in again.stderr
+    few = run(str(tmp_path / "bad.csv"), "--held-out", "0", "--output", str(tmp_path / "few"))
+    assert few.returncode == 1
+    assert "1 examples to train on are less than one batch of 8" in few.stderr

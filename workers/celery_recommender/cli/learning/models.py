@@ -1,0 +1,39 @@
+"""Models that commands name: declared ones, or directories."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from celery_recommender.settings import Settings
+from recommender_engine.embedding import KNOWN_MODELS, ModelSource, parse_source
+from recommender_engine.errors import ConfigurationError
+
+_NEEDED = ("datasets", "accelerate")
+
+
+def named_model(name: str, settings: Settings) -> ModelSource:
+    """A model by the name of a declared one, or by the path of its directory.
+
+    Raises:
+        ConfigurationError: there is neither.
+    """
+    declared = (parse_source(spec) for spec in settings.models)
+    sources = {source.name: source for source in (*KNOWN_MODELS, *declared)}
+    if name in sources:
+        return sources[name]
+    if Path(name).is_dir():
+        return ModelSource(Path(name).absolute().name, Path(name).absolute())
+    raise ConfigurationError(
+        f"model {name!r} is neither a directory nor one of {', '.join(sources)} (RECOMMENDER_MODELS declares others)"
+    )
+
+
+def require_training() -> None:
+    """See to it that the libraries of training are there.
+
+    Raises:
+        ConfigurationError: one is missing; says what to install.
+    """
+    if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
+        raise ConfigurationError(f"training needs {' and '.join(missing)}: pip install 'celery-recommender[train]'")
