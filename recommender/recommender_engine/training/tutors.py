@@ -228,6 +228,5 @@ class CrossEncoderTutor:
 
     def digest_in(self, directory: Path) -> str:
         """Over weights, tokenizer and length."""
-        return fingerprint_of(
-            verify(directory, ModelSource(directory.name, directory)), int(self._model.max_seq_length)
-        )
+        digests = verify(directory, ModelSource(directory.name, directory))
+        return fingerprint_of(digests, int(self._model.max_seq_length or 0))
