@@ -32,6 +32,7 @@ _NOTES_OF_THE_RUN = (
     *("something was erased", "words were removed"),  # how far upkeep has come with the word index
     *("events kept", "keys kept"),  # … and with what is kept for a time
 )
+_VECTOR = 8  # place of the column in the table of items
 _TABLES = (
     *("collections", "vectors", "points", "items", "tombstones", "terms", "answers", "models", "sqlite_sequence"),
     *("users", "used_items", "sessions", "session_rings", "interactions", "behaviour_redo", "list_weights"),
@@ -181,6 +182,7 @@ def _tables(database: sqlite3.Connection, end_ms: int) -> dict[str, list[Any]]:
     tables: dict[str, list[Any]] = {
         name: database.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in _TABLES
     }
+    _name_vectors(tables)
     tables["sqlite_sequence"] = [row for row in tables["sqlite_sequence"] if row[0] != "replies"]
     tables["words"] = _words(database)
     notes = database.execute("SELECT * FROM meta ORDER BY key").fetchall()
@@ -193,6 +195,19 @@ def _tables(database: sqlite3.Connection, end_ms: int) -> dict[str, list[Any]]:
         "SELECT * FROM keys WHERE ms > ? ORDER BY key", (end_ms - KEY_WINDOW_MS,)
     ).fetchall()
     return tables
+
+
+def _name_vectors(tables: dict[str, list[Any]]) -> None:
+    """Put the key of a vector in place of its row: when a slice comes for a second model depends on the time.
+
+    A vector that nothing uses belongs to a second model, or to one that was dropped and has yet to be swept.
+    """
+    keys = {row[0]: row[1:3] for row in tables["vectors"]}
+    points = [(*row[:2], keys[row[2]]) for row in tables["points"]]
+    items = [(*row[:_VECTOR], keys[row[_VECTOR]], *row[_VECTOR + 1 :]) for row in tables["items"]]
+    used = {point[2] for point in points} | {item[_VECTOR] for item in items}
+    vectors = sorted(row[1:] for row in tables["vectors"] if row[1:3] in used)
+    tables.update(points=points, items=items, vectors=vectors)
 
 
 def _words(database: sqlite3.Connection) -> list[Any]:

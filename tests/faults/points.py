@@ -84,6 +84,9 @@ _IN_HAND = "celery_recommender.owner.poison.in_hand:BatchInHand"
 _QUARANTINE = "celery_recommender.broker.coordination.quarantine:Quarantine"
 _EXAMINATION = "celery_recommender.owner.poison.bisection"
 _RECOVERY = "celery_recommender.owner.continuity.recovery:Recovery"
+_MODELS = "recommender_engine.pipeline.commands.model_changes:ModelChanges"
+_SECOND_MODELS = "recommender_engine.pipeline.vectors.second_models:SecondModels"
+_SWITCHING = "recommender_engine.pipeline.vectors.switching:Switching"
 _BACKUPS, _WRITING = "recommender_engine.backups", "recommender_engine.backups.writing"
 
 POINTS = (
@@ -233,6 +236,21 @@ POINTS = (
     Point("backup: older ones gone", f"{_BACKUPS}:prune", "after"),
     Point("backup: before it is noted", "celery_recommender.owner.continuity.backups:BackupKeeper._end", "before"),
     Point("backup: noted", "celery_recommender.owner.continuity.backups:BackupKeeper._end", "after"),
+    # The model of a collection changes.
+    Point("model: before it is proposed", f"{_MODELS}.propose", "before"),
+    Point("model: proposed", f"{_MODELS}.propose", "after"),
+    Point("model: a slice begun", f"{_SECOND_MODELS}._begin", "after", something),
+    Point("model: before a slice is stored", f"{_SECOND_MODELS}._finish", "before"),
+    Point("model: a slice stored", f"{_SECOND_MODELS}._finish", "after"),
+    Point("model: before the switch", f"{_SWITCHING}.switch", "before"),
+    Point("model: vectors there", f"{_SWITCHING}._vectors", "after"),
+    Point("model: items switched", "recommender_engine.store.second_models:SecondModelTable.switch", "after"),
+    Point("model: old points gone", "recommender_engine.store.second_models:SecondModelTable.drop_points", "after"),
+    Point("model: index made", "recommender_engine.pipeline.vectors.indexes:Indexes.switch", "after"),
+    Point("model: promoted", f"{_MODELS}.promote", "after"),
+    Point("model: before it is dropped", f"{_MODELS}.drop", "before"),
+    Point("model: dropped", f"{_MODELS}.drop", "after"),
+    Point("model: vectors swept", "recommender_engine.store.vectors:VectorTable.sweep", "after", something),
 )
 BY_NAME = {point.name: point for point in POINTS}
 assert len(BY_NAME) == len(POINTS), "two points have one name"

@@ -38,7 +38,8 @@ PACE: dict[str, Any] = {
     "celery_recommender.owner.tenure:RETRY_S": 0.05,
     "celery_recommender.owner.loop.intake:_RETRY_AFTER_S": 0.05,
     "celery_recommender.owner.telemetry.status:_EVERY_S": 0.02,
-    "celery_recommender.owner.delivery.threads:_LAST_RETRY_S": 0.2,
+    "celery_recommender.owner.delivery.lanes:ResultLane.longest_wait_s": 0.2,
+    "celery_recommender.owner.delivery.lanes:DeliveryLane.longest_wait_s": 0.2,
     "celery_recommender.owner.poison.bisection:get_context": forking,
 }
 

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 from redis import Redis
 
 from celery_recommender.owner.delivery.replies import reply_address
-from recommender_engine.items import EntryId
+from recommender_engine.items import DEFAULT_MODEL, EntryId
+from tests.support.encoders import SECOND, FixedEncoders
 from tests.support.poison import KILLS
 from tests.support.streams import KEYS
 
@@ -92,14 +93,22 @@ class _Writer:
         self._ms = self._start_ms
         self._add("item.upsert", self._item())
         self._watched_list()
+        self._model("proposed", SECOND)
+        changes = {
+            commands * 2 // 5: ("promoted", SECOND),
+            commands * 3 // 5: ("promoted", DEFAULT_MODEL),
+            commands * 3 // 4: ("dropped", SECOND),
+        }
         kinds = self._kinds()
         deadly = self._chance.randrange(len(self._log), commands - 10) if poisoned else commands
         while len(self._log) < commands - 11 - len(self._lists) or deadly < commands:
             if len(self._log) >= deadly:
                 self._add("item.upsert", {**self._item(), "text": f"{KILLS} since order {deadly}"})
                 deadly = commands
+            self._change_models(changes)
             (write,) = self._chance.choices(list(kinds), list(kinds.values()))
             write()
+        self._change_models(changes, all_of_them=True)
         self._leave()
         self._erase(self._items[0])  # at the least this one, long published
         for name in COLLECTIONS:  # so that no list falls due in the end
@@ -200,6 +209,17 @@ class _Writer:
         self._ms += 2000
         self._add("item.delete", self._items.pop())
         self._ms += 2000
+
+    def _change_models(self, changes: dict[int, tuple[str, str]], *, all_of_them: bool = False) -> None:
+        """Write the changes whose place in the log has come."""
+        while changes and (all_of_them or len(self._log) >= min(changes)):
+            self._model(*changes.pop(min(changes)))
+
+    def _model(self, what: str, model: str) -> None:
+        """The model of a collection changes, and back; a worker without the second model rejects that."""
+        encoder = FixedEncoders().encoder(model)
+        data = {"collection": "tickets", "model": model, "digest": encoder.identity.fingerprint}
+        self._add(f"model.{what}", data)
 
     def _subscribe(self) -> None:
         """The list of an item or a user is to be told; time passes, so that others are told now."""

@@ -9,19 +9,20 @@ from recommender_engine.errors import EncodingError
 from recommender_engine.items import DEFAULT_MODEL
 from recommender_engine.testing import DeterministicEncoder
 
+SECOND, SECOND_DIMENSION = "second", 32
+
 
 class FixedEncoders:
-    """``Encoders`` of one model: the deterministic encoder under the name of the default model."""
+    """``Encoders`` of two models: deterministic encoders, one under the name of the default model."""
 
-    names = (DEFAULT_MODEL,)
+    names = (DEFAULT_MODEL, SECOND)
+    _second = DeterministicEncoder(SECOND_DIMENSION)
 
     def __init__(self) -> None:
         self._encoder = DeterministicEncoder()
 
     def encoder(self, name: str) -> DeterministicEncoder:
-        if name not in self.names:
-            raise KeyError(name)
-        return self._encoder
+        return {DEFAULT_MODEL: self._encoder, SECOND: self._second}[name]
 
 
 class FailingEncoder:

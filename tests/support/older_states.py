@@ -14,6 +14,7 @@ def make_schema_11(directory: Path) -> None:
     with closing(sqlite3.connect(directory / DATABASE)) as database:
         for table in ("second_models", "dropped_models"):
             database.execute(f"DROP TABLE {table}")
+        database.execute("ALTER TABLE collections DROP COLUMN unlearned_answer")
         database.execute("PRAGMA user_version=11")
         database.commit()
 

@@ -16,7 +16,7 @@ import pytest
 
 from recommender_engine import Entry, Recommender, open_recommender
 from recommender_engine.errors import StateFull
-from recommender_engine.items import CommandRejected
+from recommender_engine.items import DEFAULT_MODEL, CommandRejected
 from recommender_engine.items.limits import KEY_WINDOW_MS
 from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.matching import LearnedMatcher
@@ -36,6 +36,7 @@ from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour as behaviour_table
 from recommender_engine.store import behaviour_rows as behaviour_row_table
 from recommender_engine.store import mentions, moves, outbox, shown, space, standings
+from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, Models, data_of, is_outcome, opened
 from tests.support.partitions import Pair
 
@@ -84,7 +85,7 @@ class State:
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
-    with closing(opened(tmp_path / "state", matcher=LearnedMatcher)) as engine:
+    with closing(opened(tmp_path / "state", matcher=LearnedMatcher, second=DeterministicEncoder(32))) as engine:
         yield State(engine, Log(), tmp_path / "state", monkeypatch.setattr)
 
 
@@ -494,6 +495,24 @@ def lists_that_are_too_many_are_refused(state: State) -> None:
 
 # -- the table -----------------------------------------------------------------------------------------------------
 
+
+def one_second_model_and_its_vectors_go_in_small_steps(state: State) -> None:
+    second = DeterministicEncoder(32).identity.fingerprint
+    live = DeterministicEncoder().identity.fingerprint
+
+    def about(what: str, model: str, digest: str) -> Entry:
+        return state.log.add(f"model.{what}", {"collection": "default", "model": model, "digest": digest})
+
+    state.engine.process(state.items(9))
+    assert state.codes(about("proposed", "second", second), about("proposed", "third", live)) == [None, "unknown_model"]
+    state.engine.process([about("promoted", "second", second)])
+    assert (state.rows("second_models"), state.rows("vectors")) == (1, 18)
+    state.engine.process([about("dropped", DEFAULT_MODEL, live)])
+    assert (state.rows("second_models"), state.rows("dropped_models")) == (0, 1)
+    state.tidy()
+    assert (state.rows("vectors"), state.rows("dropped_models")) == (9, 0)
+
+
 TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "collections": (collections_are_refused,),
     "users": (what_is_known_of_a_user_and_a_session_is_cut, behaviour_goes_with_its_collection_in_small_steps),
@@ -520,6 +539,8 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "mentions": (the_oldest_mentions_of_users_go,),
     "deletions": (notes_go_with_their_collection,),
     "answers": (answers_are_refused_and_none_is_dropped,),
+    "second_models": (one_second_model_and_its_vectors_go_in_small_steps,),
+    "dropped_models": (one_second_model_and_its_vectors_go_in_small_steps,),
     "models": (one_model_and_one_lesson_for_a_collection,),
     "lessons": (one_model_and_one_lesson_for_a_collection,),
     "tombstones": (the_oldest_versions_go,),

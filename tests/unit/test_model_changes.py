@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from concurrent.futures import wait
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from recommender_engine import Entry, Event, Recommender
 from recommender_engine.embedding import Embeddings, ModelIdentity
-from recommender_engine.errors import EncodingError
+from recommender_engine.errors import EncodingError, InvalidCommand
 from recommender_engine.items import DEFAULT_MODEL
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.pipeline.vectors import overlay, second_models
@@ -340,6 +341,36 @@ def test_near_identical_vectors_share_a_point_again() -> None:
     assert one.stats()["collections"]["default"]["points"] == 1
 
 
+def features(one: Recommender) -> list[float]:
+    rows = one._store._db.execute("SELECT features ->> '$.cosine' FROM answers ORDER BY id").fetchall()
+    return [row[0] for row in rows]
+
+
+def learned(one: Recommender) -> str | None:
+    return one._store.answers.model_text(1)
+
+
+def test_answers_are_compared_again_and_learned_from_before_long() -> None:
+    one, log = engine(), Log()
+    one.process([*items(log, 12), *(log.feedback(f"i{n}", "different", f"i{n + 1}") for n in range(0, 10, 2))])
+    before, model = features(one), learned(one)
+    one.process([about(log, "proposed"), about(log, "promoted")])
+    assert (features(one), learned(one)) == (before, model)
+    one.process(items(log, 2, 20))
+    assert learned(one) == model, "once all pairs have been compared"
+    one.process(items(log, 1, 22))
+    after = features(one)
+    assert all(a != b for a, b in zip(after, before, strict=True))
+    assert learned(one) != model
+    texts = [view.text for view in (one.get("i0"), one.get("i1")) if view is not None and view.text is not None]
+    mine, theirs = NEW.encode(texts).vectors
+    assert after[0] == pytest.approx(float(mine @ theirs), abs=1e-5)
+    told = one.process([about(log, "promoted", DEFAULT_MODEL), *items(log, 4, 23)])
+    assert len(told) == 5
+    assert features(one) == pytest.approx(before, abs=1e-6), "and back"
+    assert [answer.answer for answer in one.answers()] == ["different"] * 5
+
+
 def test_a_state_of_the_release_before_can_change_its_model(tmp_path: Path) -> None:
     one, log = engine(tmp_path), Log()
     one.process(items(log, 9))
@@ -349,3 +380,20 @@ def test_a_state_of_the_release_before_can_change_its_model(tmp_path: Path) -> N
     told = one.process([about(log, "proposed"), about(log, "promoted")])
     assert [data_of(event)["items"] for event in told] == [9, 9]
     one.close()
+
+
+def test_a_page_of_items_has_their_vectors_by_the_second_model() -> None:
+    one, log = engine(), Log()
+    one.process([*items(log, 5), about(log, "proposed")])
+    empty = one.export(second=True)
+    assert empty is not None
+    assert {item.vector for item in empty.items} == {""}
+    build(one)
+    page = one.export(second=True)
+    assert page is not None
+    assert page.dimension == 128
+    vectors = NEW.encode([str(item.text) for item in page.items]).vectors
+    assert [item.vector for item in page.items] == [base64.b64encode(one.tobytes()).decode() for one in vectors]
+    one.process([about(log, "dropped")])
+    with pytest.raises(InvalidCommand, match="no second model"):
+        one.export(second=True)

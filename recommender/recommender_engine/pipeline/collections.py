@@ -39,6 +39,7 @@ class Collections:
         self._silent: dict[int, Collection] = {}
         self._unsorted: dict[int, Collection] = {}
         self._uncut: dict[int, Collection] = {}
+        self._unlearned: dict[int, Collection] = {}
         self.expiry_outdated: dict[int, Collection] = {}  # their next expiry must be computed again
         self.moving: frozenset[str] = frozenset()  # names of those that move between partitions
         self._reload()
@@ -155,6 +156,11 @@ class Collections:
         waiting = (self._uncut[id_] for id_ in sorted(self._uncut))
         return next((one for one in waiting if one.name not in self.moving), None)
 
+    def unlearned(self) -> Collection | None:
+        """The oldest collection with answers whose features are of another model, if one does not move."""
+        waiting = (self._unlearned[id_] for id_ in sorted(self._unlearned))
+        return next((one for one in waiting if one.name not in self.moving), None)
+
     def touch(self, collection: Collection) -> None:
         """Note that it has changed in memory."""
         self._changed[collection.id] = collection
@@ -166,6 +172,10 @@ class Collections:
             self._uncut[collection.id] = collection
         else:
             self._uncut.pop(collection.id, None)
+        if collection.unlearned_answer:
+            self._unlearned[collection.id] = collection
+        else:
+            self._unlearned.pop(collection.id, None)
         if collection.silent_commands:
             self._silent[collection.id] = collection
         else:
@@ -183,6 +193,7 @@ class Collections:
         self._silent.pop(collection.id, None)
         self._unsorted.pop(collection.id, None)
         self._uncut.pop(collection.id, None)
+        self._unlearned.pop(collection.id, None)
         self.expiry_outdated.pop(collection.id, None)
 
     def flush(self) -> list[Collection]:
@@ -200,6 +211,7 @@ class Collections:
         self._silent = {collection.id: collection for collection in self.all() if collection.silent_commands}
         self._unsorted = {collection.id: collection for collection in self.all() if collection.unsorted_seq}
         self._uncut = {collection.id: collection for collection in self.all() if collection.uncut_seq}
+        self._unlearned = {collection.id: collection for collection in self.all() if collection.unlearned_answer}
 
     def require_room(self) -> None:
         """Check that one more is allowed.

@@ -341,9 +341,21 @@ class Recommender:
         """
         return self._queries.statistics.preview(collection, duplicate_from, review_from, target_precision)
 
-    def export(self, collection: str = "default", after: int = 0, last: int | None = None) -> ExportPage | None:
-        """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection."""
-        return self._queries.export.page(collection, after, last)
+    def export(
+        self, collection: str = "default", after: int = 0, last: int | None = None, *, second: bool = False
+    ) -> ExportPage | None:
+        """Items of a collection in order of arrival, a page at a time; ``None`` when there is no such collection.
+
+        Args:
+            collection: whose items.
+            after: ``next`` of the page before.
+            last: the newest so many items only.
+            second: with their vectors by the second model of the collection.
+
+        Raises:
+            InvalidCommand: there is no second model.
+        """
+        return self._queries.export.page(collection, after, last, second=second)
 
     def outcome(self, key: str, collection: str | None = None) -> dict[str, Any] | None:
         """The event that answered the command with this key, or ``None`` if the key was not used recently.

@@ -66,6 +66,17 @@ class AnswerTable:
         )
         return [(number, of, _answer(row)) for number, of, *row in rows]
 
+    def up_to(self, collection: int, number: int, limit: int) -> list[tuple[int, str, str]]:
+        """Number and items of answers up to a number, the newest first."""
+        return self._db.execute(
+            "SELECT id, one, other FROM answers WHERE collection=? AND id <= ? ORDER BY id DESC LIMIT ?",
+            (collection, number, limit),
+        ).fetchall()
+
+    def put_features(self, number: int, features: Mapping[str, float], kind: str | None) -> None:
+        """Replace what the matcher saw of an answered pair."""
+        self._db.execute("UPDATE answers SET features=?, kind=? WHERE id=?", (json.dumps(dict(features)), kind, number))
+
     def pairs(self, collection: int) -> list[tuple[str, str, bool]]:
         """The two ids of every answer and whether they are duplicates, in order of arrival."""
         rows = self._db.execute("SELECT one, other, same FROM answers WHERE collection=? ORDER BY id", (collection,))

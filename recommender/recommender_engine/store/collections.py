@@ -70,6 +70,7 @@ class Collection:
         cut_by: identity of the cutting rules of its texts.
         uncut_seq: items up to this arrival number still need to be cut by these rules.
         arrived: counts of the recent items.
+        unlearned_answer: answers up to this number have features of another embedding model.
         has_expired_rows: whether expired items are still stored.
     """
 
@@ -84,6 +85,7 @@ class Collection:
     expired_ms: int = 0
     cut_by: str = ""
     uncut_seq: int = 0
+    unlearned_answer: int = 0
     has_expired_rows: bool = False
     silent_bands: Counter[Band] = field(default_factory=Counter)
     arrived: Arrived = field(default_factory=Arrived)
@@ -115,7 +117,7 @@ class CollectionTable:
         """Every collection, oldest first, without those moved to another partition."""
         rows = self._db.execute(
             "SELECT id, name, settings, silent_bands, arrived, model, dimension, silent_commands, silent_since_ms,"
-            " unsorted_seq, gone_ms, cut_by, uncut_seq"
+            " unsorted_seq, gone_ms, cut_by, uncut_seq, unlearned_answer"
             " FROM collections WHERE NOT instr(name, char(10)) ORDER BY id"
         )
         return [_collection(*row) for row in rows]
@@ -139,7 +141,8 @@ class CollectionTable:
         """Write everything but its name."""
         self._db.execute(
             "UPDATE collections SET settings=?, model=?, dimension=?, silent_commands=?, silent_bands=?,"
-            " silent_since_ms=?, unsorted_seq=?, gone_ms=?, cut_by=?, uncut_seq=?, arrived=? WHERE id=?",
+            " silent_since_ms=?, unsorted_seq=?, gone_ms=?, cut_by=?, uncut_seq=?, arrived=?,"
+            " unlearned_answer=? WHERE id=?",
             (
                 collection.settings.model_dump_json(),
                 collection.model,
@@ -152,6 +155,7 @@ class CollectionTable:
                 collection.cut_by,
                 collection.uncut_seq,
                 json.dumps(collection.arrived.numbers(), separators=(",", ":")),
+                collection.unlearned_answer,
                 collection.id,
             ),
         )

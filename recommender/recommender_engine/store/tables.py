@@ -27,7 +27,8 @@ CREATE TABLE collections (
     unsorted_seq INTEGER NOT NULL DEFAULT 0, -- items up to this arrival number have no spot under the settings of now
     cut_by TEXT NOT NULL DEFAULT '',         -- the rules that texts are cut by
     uncut_seq INTEGER NOT NULL DEFAULT 0,    -- items up to this arrival number have yet to be looked at under them
-    arrived TEXT NOT NULL DEFAULT '[]'       -- JSON: items that came of late, how many of them to review, how likely
+    arrived TEXT NOT NULL DEFAULT '[]',      -- JSON: items that came of late, how many of them to review, how likely
+    unlearned_answer INTEGER NOT NULL DEFAULT 0 -- answers up to this number have features by another model
 );
 
 -- Every distinct text is embedded once per model.

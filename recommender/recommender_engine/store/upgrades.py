@@ -245,7 +245,7 @@ CREATE TABLE list_weights (
 """,
 }
 UPGRADES[11] += SHOWN_TABLES + SUBSCRIPTION_TABLES
-UPGRADES[12] = SECOND_MODEL_TABLES
+UPGRADES[12] = "ALTER TABLE collections ADD COLUMN unlearned_answer INTEGER NOT NULL DEFAULT 0;\n" + SECOND_MODEL_TABLES
 
 
 def said_length(content: str) -> int:

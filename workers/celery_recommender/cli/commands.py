@@ -26,7 +26,7 @@ COMMANDS = {
     "calibrate": ("answering.calibrate", "Answer the pairs that measure a precision."),
     "configure": ("operate.configure", "Set the settings of a collection."),
     "delete-collection": ("operate.delete_collection", "Delete a collection with all that is in it."),
-    "model": ("operate.model", "Change the model of a collection while it works."),
+    "model": ("verdicts.model", "Change the model of a collection while it works."),
     "pairs": ("data.pairs", "Show the most similar pairs of a file."),
     "tune": ("verdicts.tune", "Show which verdicts other settings would change."),
     "report": ("data.report", "Write the verdicts of a collection as an HTML page."),

@@ -17,6 +17,7 @@ from recommender_engine.items import (
     ProposeModel,
 )
 from recommender_engine.items.models import ModelCommand
+from recommender_engine.pipeline.arrival.relearning import Relearning
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.collections import Collections
@@ -41,6 +42,7 @@ class ModelChanges:
         switching: Switching,
         novelty: Novelty,
         changed_lists: ChangedLists,
+        relearning: Relearning,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -49,6 +51,7 @@ class ModelChanges:
         self._switching = switching
         self._novelty = novelty
         self._changed_lists = changed_lists
+        self._relearning = relearning
 
     def propose(self, decision: Decision, command: ProposeModel) -> EntryId:
         """Apply ``model.proposed``; returns the id of its outcome.
@@ -96,6 +99,7 @@ class ModelChanges:
         self._collections.touch(collection)
         decision.batch.overlays.pop(collection.id, None)
         self._novelty.reset(collection)
+        self._relearning.switched(collection)
         if self._changed_lists.follows(collection):
             self._changed_lists.queue(collection, "all")
         return decision.emit(

@@ -56,6 +56,14 @@ class Models:
         pending = self._store.answers.pend(collection)
         if pending < max(1, self.learned_from(collection) // _SHARE) or self._training.under_way(collection):
             return
+        self._learn(collection, entry)
+
+    def learn_again(self, collection: int, entry: Entry) -> None:
+        """The features of all answers are others: learn from them again."""
+        if not self._training.under_way(collection):  # else it begins again by itself
+            self._learn(collection, entry)
+
+    def _learn(self, collection: int, entry: Entry) -> None:
         count = self._store.answers.count(collection)
         if count >= OWN_MODEL_FROM:
             self._store.answers.begin_training(collection)

@@ -67,18 +67,22 @@ class PromiseView(Value):
         )
 
 
+_AnswersOf = tuple[int, int, int, str, int]
+
+
 class _Read(NamedTuple):
     """What is kept of the answers of a collection.
 
     Attributes:
-        of: number of the newest answer, how many there are, and how many of them the model has learned from.
+        of: number of the newest answer, how many there are, how many of them the model has learned from, the embedding
+            model, and up to which answer features are of another one.
         all: what they say.
         recorded: probability of each pair when it was answered.
         learned: hash of those that the model had learned from.
         taught: what these say.
     """
 
-    of: tuple[int, int, int]
+    of: _AnswersOf
     all: Answered
     recorded: Floats
     learned: int
@@ -161,7 +165,9 @@ class Promises:
         if not count:
             return _NOTHING, _NOTHING.stated
         last = self._store.training.last_answer(collection)
-        of = last, count, self._models.learned_from(collection)
+        found = self._collections.by_id(collection)
+        by = ("", 0) if found is None else (str(found.model), found.unlearned_answer)
+        of = last, count, self._models.learned_from(collection), *by
         known = self._read.get(collection)
         if known is None or known.of != of:
             since = self._since(collection, count)
@@ -176,7 +182,12 @@ class Promises:
         return pending if min(count - pending, MOST_LEARNED_FROM) == learned else 0
 
     def _reread(
-        self, collection: int, of: tuple[int, int, int], rows: list[TrainingExample], learned: int, known: _Read | None
+        self,
+        collection: int,
+        of: _AnswersOf,
+        rows: list[TrainingExample],
+        learned: int,
+        known: _Read | None,
     ) -> _Read:
         """What answers say; what others teach of each of them is found out once for all that the model learned from."""
         before = hash(tuple(rows[:learned]))

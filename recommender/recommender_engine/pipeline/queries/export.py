@@ -7,11 +7,13 @@ from datetime import datetime
 
 import numpy as np
 
+from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Attributes, Band, CollectionSettings
 from recommender_engine.items.values import Value
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
-from recommender_engine.store import Collection, SqliteStore, StoredItem
+from recommender_engine.pipeline.vectors.second_models import SecondModels
+from recommender_engine.store import Collection, SecondModel, SqliteStore, StoredItem
 
 # A page is read between two batches and travels as one message.
 _PAGE_ITEMS = 200
@@ -26,7 +28,8 @@ class ExportedItem(Value):
         compared: what is compared of it, fields one to a line; ``None`` where that is all of it.
         version: the producer's, if it gives one.
         at_ms: stream time of its arrival, in milliseconds since 1970.
-        vector: its embedding, float32 little-endian, shape (dimension,), in Base64.
+        vector: its embedding, float32 little-endian, shape (dimension,), in Base64; empty while the second model, whose
+            vectors are asked for, has not embedded it.
     """
 
     id: str
@@ -64,22 +67,36 @@ class ExportPage(Value):
 class Export:
     """Reads items of a collection in order of arrival."""
 
-    def __init__(self, store: SqliteStore, collections: Collections, current_verdicts: CurrentVerdicts) -> None:
+    def __init__(
+        self,
+        store: SqliteStore,
+        collections: Collections,
+        current_verdicts: CurrentVerdicts,
+        second_models: SecondModels,
+    ) -> None:
         self._store = store
+        self._second_models = second_models
         self._collections = collections
         self._current_verdicts = current_verdicts
 
-    def page(self, collection: str, after: int, last: int | None) -> ExportPage | None:
+    def page(self, collection: str, after: int, last: int | None, *, second: bool = False) -> ExportPage | None:
         """A page of items in order of arrival, or ``None`` when there is no such collection.
 
         Args:
             collection: its name.
             after: ``next`` of the page before; 0 begins.
             last: the newest so many items only.
+            second: with their vectors by the second model of the collection.
+
+        Raises:
+            InvalidCommand: there is no second model.
         """
         found = self._collections.find(collection)
         if found is None:
             return None
+        model = self._second_models.of(found.id) if second else None
+        if second and model is None:
+            raise InvalidCommand("not_proposed", f"{collection!r} has no second model", "second")
         count = self._store.items.count(found.id)
         total = count if last is None else min(last, count)
         if after == 0 and total < count:
@@ -91,18 +108,19 @@ class Export:
             characters += len(row.item.content) + (0 if row.cut is None else len(row.cut.content))
             if items and characters > _PAGE_CHARACTERS:
                 break
-            items.append(self._exported(row, found))
+            items.append(self._exported(row, found, model))
         return ExportPage(
             settings=found.settings,
-            dimension=found.dimension,
+            dimension=found.dimension if model is None else model.dimension,
             items=tuple(items),
             total=total,
             next=rows[len(items) - 1].seq if len(items) < len(rows) else None,
         )
 
-    def _exported(self, row: StoredItem, collection: Collection) -> ExportedItem:
+    def _exported(self, row: StoredItem, collection: Collection, second: SecondModel | None) -> ExportedItem:
         current = self._current_verdicts.of(row, collection, hidden_ms=collection.hidden_ms)
-        vector = np.ascontiguousarray(self._store.vectors.get(row.vector), "<f4")
+        vector = self._store.vectors.get(row.vector) if second is None else self._second_models.vector(second, row)
+        given = b"" if vector is None else np.ascontiguousarray(vector, "<f4").tobytes()
         return ExportedItem(
             id=row.item.id,
             text=row.item.text,
@@ -115,5 +133,5 @@ class Export:
             band=current.band,
             duplicate_of=current.duplicate_of,
             group=current.group,
-            vector=base64.b64encode(vector.tobytes()).decode(),
+            vector=base64.b64encode(given).decode(),
         )

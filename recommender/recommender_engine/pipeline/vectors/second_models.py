@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 
 from recommender_engine.errors import ConfigurationError, EncodingError, InvalidCommand, ModelError
 from recommender_engine.event_log import event_log
-from recommender_engine.pipeline.vectors.embedding_step import HARMLESS, EmbeddingStep, made_from_text, shared_part
+from recommender_engine.pipeline.vectors.embedding_step import (
+    HARMLESS,
+    EmbeddingStep,
+    Vector,
+    made_from_text,
+    shared_part,
+)
 from recommender_engine.pipeline.vectors.prefetching import Embedding
 from recommender_engine.store import SecondModel, SqliteStore, StoredItem
 from recommender_engine.text import clean
@@ -89,6 +95,12 @@ class SecondModels:
             "left": self._store.second_models.left(one),
             "stopped": self._why_stopped(one),
         }
+
+    def vector(self, one: SecondModel, row: StoredItem) -> Vector | None:
+        """The vector of an item by the second model of its collection, if it has been embedded by it."""
+        key = self._store.vectors.key(row.vector)
+        found = self._store.vectors.find(one.model, key, shared_part(key))
+        return None if found is None else found.vector
 
     def build(self, most: int) -> bool:
         """Store the slice that was embedded, and begin the next; whether one is being embedded.

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.arrival.recutting import Recutting
+from recommender_engine.pipeline.arrival.relearning import Relearning
 from recommender_engine.pipeline.batch import Batch, Decision
 from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.commands.collection_changes import CollectionChanges
@@ -54,6 +55,7 @@ class Deciding:
         store.standings.rank_by(review.rank)
         self.arrivals = Arrivals(store, base.words, base.judging, answers, groups, review)
         self.recutting = Recutting(store, collections, base.embedding, base.compared_texts, self.arrivals, search)
+        self.relearning = Relearning(store, collections, search, self.arrivals, base.models)
         self.departures = Departures(store, self.arrivals, search, corrections)
         edits = GroupEdits(store, base.judging, answers, groups)
         feedback = Feedback(
@@ -110,6 +112,7 @@ class Deciding:
             Switching(store, base.embedding, base.indexes, base.second_models),
             self.novelty,
             self.changed_lists,
+            self.relearning,
         )
         self.tidying = Retention(store, self.moves.leftovers)
         self.items = ItemChanges(
@@ -131,6 +134,7 @@ class Deciding:
             self.departures.settle(decision.within(collection), groups)
         self._base.policy_index.assign_keys(entry.command)
         self.recutting.some(decision)
+        self.relearning.some(decision)
         self.summaries.emit_due(decision)
         self.incidents.emit_due(decision)
         self.interactions.shown.emit_due(decision)

@@ -30,7 +30,7 @@ class Queries:
         self.views = Views(store, collections, texts, base.current_verdicts)
         self.listing = Listing(store, collections, base.current_verdicts, base.words)
         self.review_queue = ReviewQueue(store, collections, base.current_verdicts, base.answers, base.models.of)
-        self.export = Export(store, collections, base.current_verdicts)
+        self.export = Export(store, collections, base.current_verdicts, base.second_models)
         self.statistics = Statistics(store, collections, base.indexes, base.answers, self.promises, base.second_models)
         self.searching = Searching(
             store, collections, embedding, texts, base.indexes, search, recommendations, filters, base.words

@@ -420,16 +420,19 @@ class Export(QuestionTask):
 
     name = "recommender.export"
 
-    def run(self, collection: str = "default", after: int = 0, last: int | None = None) -> dict[str, Any] | None:
+    def run(
+        self, collection: str = "default", after: int = 0, last: int | None = None, *, second: bool = False
+    ) -> dict[str, Any] | None:
         """One page of items in order of arrival, with recorded vectors; see ``Recommender.export``.
 
         Args:
             collection: whose items; the result is ``None`` when there is no such collection.
             after: ``next`` of the page before.
             last: the newest so many items only.
+            second: with their vectors by the second model of the collection.
         """
         start, most = _count(after, "after"), last and _count(last, "last")
-        page = self.ask(lambda engine: engine.export(collection, start, most), collection)
+        page = self.ask(lambda engine: engine.export(collection, start, most, second=bool(second)), collection)
         return None if page is None else page.model_dump(mode="json")
 
 

@@ -15,15 +15,16 @@ from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import CollectionSettings
 
 
-def pages(ask: Ask, collection: str, last: int | None = None) -> Iterator[dict[str, Any]]:
-    """The pages of an export.
+def pages(ask: Ask, collection: str, last: int | None = None, *, second: bool = False) -> Iterator[dict[str, Any]]:
+    """The pages of an export; with ``second`` with the vectors of the second model.
 
     Raises:
         ClickException: there is no such collection.
     """
     after = 0
     while after is not None:
-        page = ask(Export, collection=collection, after=after, last=last)
+        more = {"second": True} if second else {}
+        page = ask(Export, collection=collection, after=after, last=last, **more)
         if page is None:
             raise click.ClickException(f"there is no collection {collection!r}")
         yield page

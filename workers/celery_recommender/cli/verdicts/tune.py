@@ -81,7 +81,7 @@ def tune(
     if as_json:
         print_json(summary(seen, wanted, now, then))
     else:
-        _show(seen, now, then)
+        show(seen, now, then)
 
 
 def _changes(collection: str, pairs: tuple[str, ...], file: Path | None, *, more: bool) -> dict[str, Any]:
@@ -143,7 +143,8 @@ def _verdict(said: ItemProcessed | ItemRevised) -> dict[str, Any]:
     return {key: value for key, value in said.model_dump(mode="json").items() if key in keys}
 
 
-def _show(seen: Seen, now: Replayed, then: Replayed) -> None:
+def show(seen: Seen, now: Replayed, then: Replayed) -> None:
+    """The changes, for people."""
     changed = differing(seen, now.said, then.said)
     _show_items(changed[:_SHOWN], now.said, then.said)
     if len(changed) > _SHOWN:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,13 @@ from rich.table import Table
 from celery_recommender.celery.tasks.questions import Stats
 from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.cli.asking import owner_at_work, owner_or_state, require_server
-from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable
+from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
 from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.locating import located
+from celery_recommender.cli.verdicts.model_report import both_sides, neighbours_kept, replays, told
+from celery_recommender.cli.verdicts.tune import show, summary
 from celery_recommender.client import Client
+from celery_recommender.replaying import commands
 from celery_recommender.settings import Settings
 from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, RegisteredModel, identity_of
 from recommender_engine.errors import ConfigurationError
@@ -41,6 +45,7 @@ def model() -> None:
     recommender model add ./models/tuned --name tuned
     recommender model propose tuned --collection tickets
     recommender model status
+    recommender model report --collection tickets
     recommender model promote --collection tickets
     recommender model rollback --collection tickets
     recommender model drop --collection tickets
@@ -174,6 +179,48 @@ def status(*, as_json: bool) -> None:
         cells = (name, one["model"] or "", second["model"], str(second["left"]), second["stopped"] or "")
         table.add_row(*map(printable, cells))
     out.print(table if found else "no collections")
+
+
+@model.command()
+@click.option("--collection", default="default", show_default=True, help="Whose second model.")
+@click.option(
+    "--last", default=1000, show_default=True, type=click.IntRange(1), help="Number of newest items to replay."
+)
+@json_option
+def report(collection: str, last: int, *, as_json: bool) -> None:
+    """Show which verdicts the second model of a collection would change, before it is promoted.
+
+    The newest items are decided twice in memory, in order and at the times of their arrival, with people's answers:
+    with the vectors of the live model and with those of the second one. The figures on answered pairs are of two more
+    replays, which do not know the answers. Nothing is stored or published.
+    """
+    settings = load_settings()
+    with progress_bar() as bar, owner_or_state(located(settings, collection)) as ask:
+        fetching = bar.add_task("fetched", total=None)
+        sides = both_sides(ask, collection, last, lambda count, total: bar.update(fetching, advance=count, total=total))
+        task = bar.add_task("decided", total=2 * (commands(sides.now) + len(sides.now.items) + 1))
+        advance = partial(bar.advance, task)
+        now, then = replays(sides, advance, settings.message_rules)
+        answered = [told(one, advance, settings.message_rules) for one in sides[:2]]
+    kept = neighbours_kept(sides)
+    if as_json:
+        pairs = {name: one and one._asdict() for name, one in zip(("now", "then"), answered, strict=True)}
+        found = summary(sides.now, sides.now.settings, now, then)
+        print_json({**found, "left_out": sides.left_out, "neighbours_kept": kept, "answered_pairs": pairs})
+        return
+    show(sides.now, now, then)
+    if kept is not None:
+        out.print(f"of the ten nearest items {kept:.0%} stay")
+    for name, one in zip(("now", "then"), answered, strict=True):
+        if one is not None:
+            figures = ", ".join(f"{key} {_figure(value)}" for key, value in one._asdict().items())
+            out.print(f"answered pairs, {name}: {figures}")
+    if sides.left_out:
+        out.print(f"{sides.left_out:,} items were left out: they have yet to be embedded")
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _second(settings: Settings, collection: str) -> dict[str, Any]:
