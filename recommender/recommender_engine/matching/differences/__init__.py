@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from recommender_engine.matching.differences import figures, hosts, sentences, titles
+from recommender_engine.matching.differences import exchange, figures, hosts, sentences, titles
 from recommender_engine.matching.differences.pair import ReadingPair
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
@@ -29,6 +29,7 @@ RULES: tuple[tuple[str, Callable[[ReadingPair], Agreement[str] | None], frozense
     ("negation", sentences.negation, frozenset({"negation"})),
     ("opposite", sentences.opposite, frozenset()),
     ("direction", sentences.direction, frozenset({"from", "to"})),
+    ("exchange", exchange.exchange, frozenset()),
     ("numeral", figures.numeral, frozenset({"romans"})),
     ("amount", figures.amount, frozenset({"values"})),
     ("host", hosts.host, frozenset({"hosts"})),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from recommender_engine.matching.differences.exchange import exchange_in
 from recommender_engine.matching.differences.pair import ReadingPair, agreement, texts_of, words_of
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
@@ -64,35 +65,18 @@ def direction(pair: ReadingPair) -> Agreement[str] | None:
     """The same two ends in opposite directions."""
     if pair.here or pair.there:
         return None
-    exchanged = _exchanged(pair)
+    exchanged = exchange_in(pair)
     if exchanged is not None:
-        return exchanged
+        if exchanged.enumerates(pair):
+            return None
+        if exchanged.has(pair, "from", "to"):
+            return exchanged.agreement(pair)
     mine, theirs = list(_ways(pair.one, pair)), list(_ways(pair.other, pair))
     for source, target in mine:
         for start, end in theirs:
             out, back = (source - target) & (end - start), (target - source) & (start - end)
             if out and back and not (source - target) & (start - end):
                 return agreement(sorted(back), sorted(out))
-    return None
-
-
-def _exchanged(pair: ReadingPair) -> Agreement[str] | None:
-    """Two names exchanged around words of direction, all other words in the same position."""
-    one, other = ([token[:_STEM] for token in side.tokens] for side in (pair.one, pair.other))
-    if len(one) != len(other):
-        return None
-    if one == other:
-        return None
-    differing = [index for index, (mine, their) in enumerate(zip(one, other, strict=True)) if mine != their]
-    start, end = differing[0], differing[-1] + 1
-    inner = [mark for kind in ("from", "to") for mark in pair.marked(pair.one, kind) if start < mark.start < end - 1]
-    mine, theirs = one[start:end], other[start:end]
-    for first in range(1, _REACH):
-        for last in range(1, _REACH):
-            middle = len(mine) - first - last
-            if middle > 0 and inner and theirs == mine[-last:] + mine[first : first + middle] + mine[:first]:
-                here, there = pair.one.tokens[start : start + first], pair.other.tokens[start : start + last]
-                return agreement([" ".join(here)], [" ".join(there)])
     return None
 
 

@@ -74,6 +74,11 @@ def direction_differs(pair: Comparison) -> float:
     return float("direction" in pair.differences)
 
 
+def exchange_differs(pair: Comparison) -> float:
+    """1 if two words or numbers are in each other's place: Anna's call to Ben, Ben's call to Anna."""
+    return float("exchange" in pair.differences)
+
+
 def numeral_differs(pair: Comparison) -> float:
     """1 if the Roman numerals differ."""
     return float("numeral" in pair.differences)
@@ -139,6 +144,7 @@ _ENTRIES: tuple[tuple[_Function, str, str, str], ...] = (
     (negation_differs, "negation", "only one says no: {}", "only one says no: {} / {}"),
     (opposite_differs, "opposite", "only one says {}", "one says the opposite: {} / {}"),
     (direction_differs, "direction", "the direction is the other way round", "the direction is the other way round"),
+    (exchange_differs, "exchange", "{} is in another place", "{} and {} are in each other's place"),
     (numeral_differs, "numeral", "only one has the numeral {}", "the numerals differ: {} / {}"),
     (amount_differs, "amount", "only one has the amount {}", "the amounts differ: {} / {}"),
     (host_differs, "host", "only one names the host {}", "they name two hosts: {} / {}"),

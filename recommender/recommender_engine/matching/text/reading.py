@@ -32,6 +32,14 @@ READ_UNITS: dict[str, tuple[str, float]] = {
     "\u00b5g": ("mass", 1e-6), "k": ("kelvin", 1), "%": ("share", 1), "dl": ("volume", 0.1), "liter": ("volume", 1),
     "litro": ("volume", 1), "pollici": ("length", 2.54), "pouces": ("length", 2.54), "pulgadas": ("length", 2.54),
     "polegadas": ("length", 2.54), "cali": ("length", 2.54), "h": ("clock", 60),
+    "pf": ("capacity", 1e-12), "nf": ("capacity", 1e-9), "uf": ("capacity", 1e-6), "\u03bcf": ("capacity", 1e-6),
+    "nh": ("inductance", 1e-9), "uh": ("inductance", 1e-6), "\u03bch": ("inductance", 1e-6),
+    "ohm": ("resistance", 1), "ohms": ("resistance", 1), "\u03c9": ("resistance", 1), "kohm": ("resistance", 1e3),
+    "k\u03c9": ("resistance", 1e3), "ma": ("current", 1e-3), "kv": ("voltage", 1e3), "mv": ("voltage", 1e-3),
+    "mw": ("power", 1e-3), "hp": ("power", 745.7), "ps": ("power", 735.5), "wh": ("energy", 1), "kwh": ("energy", 1e3),
+    "kbps": ("rate", 1e3), "mbps": ("rate", 1e6), "gbps": ("rate", 1e9), "mbit": ("rate", 1e6), "gbit": ("rate", 1e9),
+    "psi": ("pressure", 0.06895), "kpa": ("pressure", 0.01), "mpa": ("pressure", 10), "rpm": ("rotation", 1),
+    "iu": ("activity", 1), "ie": ("activity", 1), "mmol": ("amount", 1e-3), "mol": ("amount", 1),
 }  # fmt: skip
 """Units that are read beside those of the terms."""
 
@@ -255,10 +263,11 @@ def _packs(
         if amount < 2 or amount != int(amount) or value.decimals:
             continue
         after = tokens[position + 1] if position + 1 < len(tokens) else ""
-        before = position - 1 in packs or (position - 1 in joined and position - 2 in packs)
+        factor = after in {"x", "\u00d7"}  # box 30 x 20 x 10 cm
+        before = not factor and (position - 1 in packs or (position - 1 in joined and position - 2 in packs))
         if before or position + 1 in packs or position + 1 in pieces or (after in {"pack", "pk", "pcs", "er"}):
             found[int(amount)] = tokens[max(position - 2, 0) if before else position : position + 2]
-        elif after in {"x", "\u00d7"} and _counted(tokens, position, values):
+        elif factor and _counted(tokens, position, values):
             found[int(amount)] = tokens[position : position + 2]
         elif after == "for" and position + 2 < len(tokens) and tokens[position + 2].isdecimal():
             found[int(amount)] = tokens[position : position + 3]

@@ -207,9 +207,10 @@ class _Gathered:
             self.identifiers.add(joined)
 
     def _join(self, part: str, *, has_digit: bool) -> None:
-        """Adjacent parts of which exactly one has a digit may be one code."""
+        """Adjacent parts may be one code if exactly one has a digit, or if a letter follows a number: ``55 R16``."""
         joined = self._previous + part
-        if self._previous and has_digit != self._after_digit and len(joined) <= _LONGEST_JOIN:
+        one_code = has_digit != self._after_digit or (self._previous.isdecimal() and part[0].isalpha())
+        if self._previous and one_code and len(joined) <= _LONGEST_JOIN:
             self.joins.add(joined)
         self._previous, self._after_digit = part, has_digit
 
