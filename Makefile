@@ -1,6 +1,6 @@
 # One command for people and for CI. Needs a POSIX shell, make and Python 3.11 or newer.
 .POSIX:
-.PHONY: help demo test check check-style check-types check-imports check-repeated check-security check-audit audit lock fuzz fuzz-cost fuzz-door fuzz-files matrix bench soak crash simulate clean
+.PHONY: help demo test check check-style check-types check-imports check-repeated check-security check-audit check-docs docs pictures audit lock fuzz fuzz-cost fuzz-door fuzz-files matrix bench soak crash simulate clean
 
 BIN = .venv/bin
 DEMO = .venv/installed-demo
@@ -20,8 +20,8 @@ test: $(DEV) ## Run every test [ARGS="-k name"]
 	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES) $(AXE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
 	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-check: $(DEV) ## Lint, format, types, import directions, repeated code, security
-	@$(MAKE) -j 2 check-types check-style check-imports check-repeated check-security check-audit
+check: $(DEV) ## Lint, format, types, import directions, repeated code, security, the documentation
+	@$(MAKE) -j 2 check-types check-style check-imports check-repeated check-security check-audit check-docs
 
 check-style:
 	$(BIN)/ruff check
@@ -41,6 +41,16 @@ check-security:
 
 check-audit:
 	@sh tools/audit.sh --if-possible
+
+check-docs:
+	$(BIN)/python -m tools.site
+
+docs: $(DEV) ## Build the documentation as a site with search, in build/docs/site
+	@$(BIN)/python -m tools.site
+
+pictures: $(DEV) ## Take the pictures of docs/images anew, from the browser tests
+	@$(BIN)/pytest tests/browser
+	@for picture in docs/images/*.png; do cp tests/browser/artifacts/$${picture##*/} docs/images/; done
 
 audit: $(DEV) ## Look for known vulnerabilities in what the image is locked to
 	@sh tools/audit.sh
