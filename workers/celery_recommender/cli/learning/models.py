@@ -8,6 +8,7 @@ from pathlib import Path
 from celery_recommender.settings import Settings
 from recommender_engine.embedding import KNOWN_MODELS, ModelSource, parse_source
 from recommender_engine.errors import ConfigurationError
+from recommender_engine.extras import install_command
 
 _NEEDED = ("datasets", "accelerate")
 
@@ -36,4 +37,4 @@ def require_training() -> None:
         ConfigurationError: one is missing; says what to install.
     """
     if missing := [name for name in _NEEDED if importlib.util.find_spec(name) is None]:
-        raise ConfigurationError(f"training needs {' and '.join(missing)}: pip install 'celery-recommender[train]'")
+        raise ConfigurationError(f"training needs {' and '.join(missing)}: {install_command('train')}")
