@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,40 +27,119 @@ UPSERTED, DELETED = "recommender.item.processed.v1", "recommender.item.deleted.v
 NOWHERE = "redis://127.0.0.1:1/0"
 
 
+_SHELL = """
+import contextlib, io, json, sys, traceback
+import django
+django.setup()
+from django.core.management import call_command
+for line in sys.stdin:
+    said, fails = io.StringIO(), False
+    with contextlib.redirect_stdout(said):
+        try:
+            exec(json.loads(line), {"call_command": call_command})
+        except Exception:
+            said.write(traceback.format_exc())
+            fails = True
+    print(json.dumps([fails, said.getvalue()]), flush=True)
+"""
+
+
+class Shell:
+    """A process of the project, as a server of it is one: it runs code with the models at hand."""
+
+    def __init__(self, folder: Path, variables: dict[str, str], log: Path) -> None:
+        self._log = log
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SHELL],
+                cwd=folder,
+                env={**variables, "DJANGO_SETTINGS_MODULE": "mysite.settings"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def run(self, code: str, *, fails: bool = False) -> str:
+        """What the code prints and logs."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        before = self._log.stat().st_size
+        self._process.stdin.write(json.dumps(code) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        logged = self._log.read_bytes()[before:].decode()
+        assert answer, logged
+        failed, said = json.loads(answer)
+        assert failed == fails, said + logged
+        return f"{said}{logged}"
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
 class Project:
-    """A copy of the example, with its own database."""
+    """A copy of the example, with its own database.
+
+    Args:
+        folder: of the copy.
+        settings: with the server that is up.
+    """
 
     def __init__(self, folder: Path, settings: Settings) -> None:
-        shutil.copytree(EXAMPLE, folder)
         self.folder = folder
-        self.settings = settings
-        self.manage("migrate")
+        self._settings = settings
+        self._shells: dict[str, Shell] = {}
 
-    def manage(self, *arguments: str, server: str | None = None, fails: bool = False) -> str:
-        given = environment(self.settings)
+    def variables(self, server: str = "") -> dict[str, str]:
+        given = environment(self._settings)
         paths = f"{given['PYTHONPATH']}{os.pathsep}{self.folder}"
-        given |= {"PYTHONPATH": paths, "RECOMMENDER_REDIS_URL": server or given["RECOMMENDER_REDIS_URL"]}
+        return given | {"PYTHONPATH": paths, "RECOMMENDER_REDIS_URL": server or given["RECOMMENDER_REDIS_URL"]}
+
+    def manage(self, *arguments: str) -> str:
+        """``manage.py ARGUMENT …`` in a process of its own."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=self.folder,
-            env=given,
+            env=self.variables(),
             capture_output=True,
             text=True,
             timeout=120,
         )
-        assert (done.returncode != 0) == fails, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def run(self, code: str, server: str | None = None) -> str:
-        """Run code with the models at hand; what it prints."""
-        return self.manage(
-            "shell", "-c", f"from decimal import Decimal\nfrom products.models import *\n{code}", server=server
-        )
+    def run(self, code: str, server: str = "", *, fails: bool = False) -> str:
+        """Run code in the process that sends to this server; what it prints."""
+        if server not in self._shells:
+            log = self.folder / f"shell{len(self._shells)}.log"
+            self._shells[server] = Shell(self.folder, self.variables(server), log)
+        code = f"from decimal import Decimal\nfrom products.models import *\n{code}"
+        return self._shells[server].run(code, fails=fails)
+
+    def sync(self, server: str = "", *, fails: bool = False) -> str:
+        return self.run("call_command('recommender_sync')", server, fails=fails)
+
+    def close(self) -> None:
+        for shell in self._shells.values():
+            shell.close()
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The example with an empty database."""
+    folder = tmp_path_factory.mktemp("migrated") / "shop"
+    shutil.copytree(EXAMPLE, folder)
+    Project(folder, Settings(redis_url=NOWHERE, state_dir=folder / "state")).manage("migrate")
+    return folder
 
 
 @pytest.fixture
-def project(tmp_path: Path, settings: Settings) -> Project:
-    return Project(tmp_path / "shop", settings)
+def project(migrated: Path, tmp_path: Path, settings: Settings) -> Iterator[Project]:
+    copied = Project(shutil.copytree(migrated, tmp_path / "shop"), settings)
+    yield copied
+    copied.close()
 
 
 def outcomes(client: Client) -> list[tuple[str, str]]:
@@ -121,7 +202,7 @@ print("saved", Product.objects.count())
     )
     assert "saved 2" in told
     assert "django.no_item" in told, "a row that cannot be an item is a row all the same"
-    assert "not everything was sent" in project.manage("recommender_sync", server=NOWHERE, fails=True)
+    assert "not everything was sent" in project.sync(NOWHERE, fails=True)
     project.run(
         "from celery_recommender.django.models import PendingCommand as P\n"
         "import json\nP.objects.create(type='item.upsert', data=json.dumps({'id': '9', 'text': 'x' * 300_000}))\n"
@@ -129,7 +210,7 @@ print("saved", Product.objects.count())
         server=NOWHERE,
     )
     owner_process().running()
-    told = project.manage("recommender_sync")
+    told = project.sync()
     assert "2 pending commands sent" in told
     assert told.count("django.dropped") == 2, "what can never be sent does not keep the others waiting"
     wait_until(lambda: len(outcomes(client)) == 2, "both commands")
@@ -152,12 +233,12 @@ product.save()
     project.run(code, server=NOWHERE)
     again = "from celery_recommender.django.models import PendingCommand as P\nold = P.objects.order_by('pk').first()\n"
     project.run(f"{again}old.delete()")
-    assert "1 pending commands sent" in project.manage("recommender_sync")
+    assert "1 pending commands sent" in project.sync()
     project.run(
         f"{again}import json\nP.objects.create(pk=1, type='item.upsert', data=json.dumps("
         "{'id': '1', 'collection': 'products', 'title': 'old name', 'text': 'old name'}))"
     )
-    assert "1 pending commands sent" in project.manage("recommender_sync")
+    assert "1 pending commands sent" in project.sync()
     wait_until(lambda: len(list(client.events_so_far(START))) == 2, "both outcomes")
     assert client.ask("recommender.get", "1", collection="products")["text"].startswith("new name")
 
