@@ -151,7 +151,13 @@ def test_a_worker_ends_while_its_server_says_nothing(tmp_path: Path) -> None:
 def test_a_worker_ends_when_its_server_stops_answering_and_loses_nothing(tmp_path: Path) -> None:
     server = RedisServer(tmp_path / "server")
     with running(server):
-        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", log_format="json", batch_items=1)
+        settings = Settings(
+            redis_url=server.url,
+            state_dir=tmp_path / "state",
+            log_format="json",
+            batch_items=1,
+            encoder="torch-float32",
+        )
         with closing(Client(settings)) as client:
             with first_process(["worker"], settings, tmp_path / "log") as process:
                 wait_until(lambda: "owner.ready" in process.said(), "the owner", 120)

@@ -24,6 +24,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.server
 
+REFERENCE = "torch-float32"  # nothing is measured before the worker runs
 WITHIN_S = 150.0  # a busy machine takes its time over a real model
 TEXTS = ("The printer is on fire", "the printer is on FIRE", "Nothing works since Monday")
 
@@ -31,7 +32,7 @@ TEXTS = ("The printer is on fire", "the printer is on FIRE", "Nothing works sinc
 @pytest.mark.timeout(500)
 def test_worker_starts_a_server_of_its_own_and_exits_with_a_reason(tmp_path: Path) -> None:
     """Two workers on one state directory: the second says whose it is, and exits with a code that is not 0."""
-    settings = Settings(state_dir=tmp_path / "own")
+    settings = Settings(state_dir=tmp_path / "own", encoder=REFERENCE)
     first = subprocess.Popen(
         command("worker"), env=environment(settings), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
@@ -56,7 +57,7 @@ def test_worker_starts_a_server_of_its_own_and_exits_with_a_reason(tmp_path: Pat
 
 @pytest.mark.timeout(500)
 def test_a_worker_leaves_its_server_running_for_connected_clients(tmp_path: Path) -> None:
-    settings = Settings(state_dir=tmp_path / "own")
+    settings = Settings(state_dir=tmp_path / "own", encoder=REFERENCE)
     worker = subprocess.Popen(
         command("worker"), env=environment(settings), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
     )

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from celery_recommender.settings import Settings
-from tests.support.command_line import run
+from tests.support.command_line import call
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
 
 def unfit(tmp_path: Path, kind: str) -> Path:
@@ -35,7 +35,7 @@ def test_a_command_names_the_setting_of_a_state_directory(
     file = tmp_path / "items.csv"
     file.write_text("id,text\n1,an oak desk lamp\n2,a pine desk lamp\n")
     more = [str(tmp_path / "out.csv")] if command == "enrich" else []
-    done = run(settings.replaced(state_dir=unfit(tmp_path, kind)), command, str(file), *more, "--yes")
+    done = call(settings.replaced(state_dir=unfit(tmp_path, kind)), command, str(file), *more, "--yes")
     assert done.returncode == 1
     assert "(RECOMMENDER_STATE_DIR)" in done.stderr
 
