@@ -150,9 +150,89 @@ def test_the_command_trains_and_measures(tmp_path: Path) -> None:
     manifest = json.loads((tmp_path / "out" / "training.json").read_text())
     assert manifest["model"] == told["model"]
     assert set(manifest["texts"]) <= {text_digest(text) for text in texts}
+    unmoved = run(str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "same"), "--learning-rate", "1e-12")
+    assert unmoved.returncode == 0
+    assert "the held-out figure did not rise: keep the base model" in unmoved.stderr
     again = run(str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "out"))
     assert again.returncode == 1
     assert "exists: give a directory that does not" in again.stderr
     few = run(str(tmp_path / "bad.csv"), "--held-out", "0", "--output", str(tmp_path / "few"))
     assert few.returncode == 1
     assert "1 examples to train on are less than one batch of 8" in few.stderr
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def _measured(tmp_path: Path, *arguments: str) -> dict[str, Any]:
+    done = call(Settings(state_dir=tmp_path / "state", encoder="torch-float32"), "evaluate", *arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def test_sts_is_judged_on_its_test_rows(tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "sts.csv"
+    one, *others = phrases(30)
+    test = [f"{one},{one},5,test", *(f"{one},{other},{n % 3},test" for n, other in enumerate(others))]
+    file.write_text("\n".join(["text1,text2,score,split", *test, "x,y,6,train", "x,z,1,train"]) + "\n")
+    settings = Settings(state_dir=tmp_path / "state", encoder="torch-float32")
+    done = call(settings, "evaluate", "sts", str(file), "--model", str(tiny))
+    assert done.returncode == 3, "one row has no score"
+    assert "pairs: 30" in done.stdout
+    assert "skipped" in done.stdout
+    file.write_text("\n".join(["text1,text2,score,split", *test]) + "\n")
+    found = _measured(tmp_path, "sts", str(file), "--model", str(tiny))
+    assert found["pairs"] == 30
+    assert 0 < found["spearman"] <= 1
+    wrong = call(settings, "evaluate", "triplets", str(file), "--model", str(tiny))
+    assert "the rows are scores; this takes triplets" in wrong.stderr
+
+
+def test_triplets_are_judged_by_their_accuracy(tiny: Path, tmp_path: Path) -> None:
+    texts = phrases(40)
+    rows = [f"{texts[n]},{texts[n]},{texts[n + 20]}" for n in range(15)]
+    rows += [f"{texts[n]},{texts[n + 20]},{texts[n]}" for n in range(15, 20)]
+    (tmp_path / "triplets.csv").write_text("\n".join(["anchor,positive,negative", *rows]) + "\n")
+    found = _measured(tmp_path, "triplets", str(tmp_path / "triplets.csv"), "--model", str(tiny))
+    assert found["triplets"] == 20
+    assert found["accuracy"] == 0.75
+
+
+def _labelled(file: Path, *labels: str) -> Path:
+    """Pairs of which every second is twice the same text, which has the second label."""
+    texts = phrases(80)
+    rows = [f"{texts[n]},{texts[n] if n % 2 else texts[n + 40]},{labels[n % 2]}" for n in range(40)]
+    file.write_text("\n".join(["text1,text2,label", *rows]) + "\n")
+    return file
+
+
+def test_nli_is_judged_by_the_classifier_that_was_saved(tiny: Path, tmp_path: Path) -> None:
+    file = _labelled(tmp_path / "nli.csv", "neutral", "entailment")
+    untrained = call(Settings(), "evaluate", "nli", str(file), "--model", str(tiny))
+    assert "has no classifier: train it with classes" in untrained.stderr
+    train = ("train", str(file), "--base", str(tiny), "--epochs", "6", "--batch-size", "4", "--learning-rate", "0.003")
+    done = call(Settings(state_dir=tmp_path / "state"), *train, "--output", str(tmp_path / "nli"))
+    assert done.returncode == 0, done.stderr
+    found = _measured(tmp_path, "nli", str(file), "--model", str(tmp_path / "nli"))
+    assert found["of_the_most_frequent"] == 0.5
+    assert found["accuracy"] > 0.7
+    other = _labelled(tmp_path / "other.csv", "neutral", "paraphrase")
+    unknown = call(Settings(), "evaluate", "nli", str(other), "--model", str(tmp_path / "nli"))
+    assert "the classifier tells entailment, neutral, not paraphrase" in unknown.stderr
+
+
+def test_a_cross_encoder_is_compared_with_a_bi_encoder(tiny: Path, tmp_path: Path) -> None:
+    file = _labelled(tmp_path / "pairs.csv", "0", "1")
+    train = ("train", str(file), "--base", str(tiny), "--cross-encoder", "--epochs", "1", "--batch-size", "8")
+    done = call(Settings(state_dir=tmp_path / "state"), *train, "--output", str(tmp_path / "judge"))
+    assert done.returncode == 0, done.stderr
+    models = ("--model", str(tiny), "--cross-encoder", str(tmp_path / "judge"))
+    found = _measured(tmp_path, "cross-encoder", str(file), *models)
+    assert found["pairs"] == 40
+    assert found["bi_encoder"]["figure"] == 1.0, "the same text has cosine 1"
+    judge = found["cross_encoder"]
+    assert 0 < judge["figure"] <= 1
+    assert judge["hours_for_10000"] == pytest.approx(49_995_000 / judge["per_second"] / 3600, rel=1e-3)

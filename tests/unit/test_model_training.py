@@ -235,7 +235,7 @@ def _with_a_module_of_its_own(model: Path) -> None:
     [
         (_pickled, "pickled weights only"),
         (_without_tokenizer, r"tokenizer\.json is missing"),
-        (_with_code_of_its_own, "auto_map: a model must not bring code of its own"),
+        (_with_code_of_its_own, "has auto_map: the model needs trust_remote_code"),
         (_with_a_module_of_its_own, "must not bring code of its own"),
     ],
 )

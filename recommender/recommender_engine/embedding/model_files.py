@@ -19,6 +19,7 @@ _TOKENIZER = "tokenizer.json"
 _PACKAGE_FOLDER = "model"
 _OWN_CODE = "sentence_transformers."
 _PICKLED = frozenset({".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth"})
+_WITH_CODE = ("config.json", "tokenizer_config.json")
 _DOWNLOADED = ["*.safetensors", "*.json", "*.txt"]
 
 
@@ -68,6 +69,23 @@ def verify(directory: Path, source: ModelSource) -> dict[str, str]:
         if found != expected:
             raise ModelError(f"model {source.name!r}: {directory / name}: expected SHA-256 {expected}, found {found}")
     return digests
+
+
+def refuse_code(directory: Path) -> None:
+    """Refuse a model that works with ``trust_remote_code`` only.
+
+    Raises:
+        ModelError: names the file.
+    """
+    for file in (one for name in _WITH_CODE for one in directory.rglob(name)):
+        try:
+            settings = json.loads(file.read_bytes())
+        except ValueError as error:
+            raise ModelError(f"{file} is not JSON") from error
+        if isinstance(settings, dict) and settings.get("auto_map"):
+            raise ModelError(
+                f"{file} has auto_map: the model needs trust_remote_code, and code of a model is never run"
+            )
 
 
 def fingerprint_of(digests: Mapping[str, str], max_tokens: int, *changes: str) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from recommender_engine.embedding.model_files import verify
+from recommender_engine.embedding.model_files import refuse_code, verify
 from recommender_engine.embedding.model_source import NAME, ModelSource
 from recommender_engine.errors import ConfigurationError, ModelError
 from recommender_engine.files import copy_file, make_directory, whole_directory, whole_file
@@ -23,7 +23,6 @@ from recommender_engine.items.values import Value
 
 _RECORD = ".json"
 _TAKEN = frozenset({".safetensors", ".json", ".txt", ".md", ".model"})
-_WITH_CODE = ("config.json", "tokenizer_config.json")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
@@ -104,7 +103,7 @@ class ModelRegistry:
         if not path.is_dir():
             raise ModelError(f"{path} is not a directory")
         verify(path, ModelSource(name))
-        _refuse_code(path)
+        refuse_code(path)
         files = _digests(path)
         _refuse_altered(path, files)
         copied = RegisteredModel(name=name, files=files, digest="", dimension=0, max_tokens=0)
@@ -145,23 +144,6 @@ def _read(path: Path) -> RegisteredModel | None:
         return RegisteredModel.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None  # `recommender doctor` names it
-
-
-def _refuse_code(path: Path) -> None:
-    """Refuse a model that works with ``trust_remote_code`` only.
-
-    Raises:
-        ModelError: names the file.
-    """
-    for file in (one for name in _WITH_CODE for one in path.rglob(name)):
-        try:
-            settings = json.loads(file.read_bytes())
-        except ValueError as error:
-            raise ModelError(f"{file} is not JSON") from error
-        if isinstance(settings, dict) and settings.get("auto_map"):
-            raise ModelError(
-                f"{file} has auto_map: the model needs trust_remote_code, and code of a model is never run"
-            )
 
 
 def _refuse_altered(path: Path, files: Mapping[str, str]) -> None:

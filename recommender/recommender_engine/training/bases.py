@@ -5,7 +5,6 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,11 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Poolin
 
 from recommender_engine.embedding.checks import require_unicode
 from recommender_engine.embedding.encoder import Vectors
-from recommender_engine.embedding.model_files import fingerprint_of, locate, verify
+from recommender_engine.embedding.model_files import fingerprint_of, locate, refuse_code, verify
 from recommender_engine.embedding.model_source import ModelSource
 from recommender_engine.embedding.processors import usable_processors
 from recommender_engine.embedding.sentence_transformer import load_model
-from recommender_engine.errors import ConfigurationError, ModelError
+from recommender_engine.errors import ConfigurationError
 from recommender_engine.training.manifest import require_unchanged
 from recommender_engine.training.settings import Pooling as PoolingName
 
@@ -57,13 +56,7 @@ def find_base(source: ModelSource) -> Base:
     """
     directory = locate(source)
     digests = verify(directory, source)
-    for config in directory.glob("**/config.json"):
-        try:
-            own_code = "auto_map" in json.loads(config.read_bytes())
-        except (OSError, ValueError) as error:
-            raise ModelError(f"{config} cannot be read as JSON") from error
-        if own_code:
-            raise ModelError(f"{config} has auto_map: a model must not bring code of its own (trust_remote_code)")
+    refuse_code(directory)
     require_unchanged(directory)
     return Base(source.name, directory, digests)
 

@@ -14,6 +14,8 @@ from recommender_engine.items.values import Value
 from recommender_engine.training.settings import TrainingSettings
 
 MANIFEST = "training.json"
+CLASSIFIER = "classifier.safetensors"
+"""Weights over (u, v, |u - v|) of a model that was trained with classes."""
 _FORMAT = 1
 
 

@@ -5,18 +5,24 @@ Importing this module imports torch.
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 from sentence_transformers import SentenceTransformer
 
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation.metrics import ranking
 from recommender_engine.evaluation.sentences import correlation, reciprocal_rank, row_cosines, triplet_accuracy
+from recommender_engine.items.values import Value
 from recommender_engine.training.bases import unit_vectors
 from recommender_engine.training.examples import Examples, Shape
+from recommender_engine.training.manifest import CLASSIFIER, read_manifest
 
 MEASURES = {
     Shape.SCORES: "Spearman",
@@ -26,6 +32,51 @@ MEASURES = {
     Shape.ANSWERS: "average precision",
 }
 """The figure for each shape; a higher one is better."""
+
+
+class Classes(Value):
+    """How often a classifier tells the class of a pair.
+
+    Attributes:
+        pairs: that were judged.
+        accuracy: share that were told right, in [0, 1].
+        of_the_most_frequent: what always telling the most frequent class would reach.
+    """
+
+    pairs: int
+    accuracy: float
+    of_the_most_frequent: float
+
+
+def told_classes(model: SentenceTransformer, directory: Path, examples: Examples) -> Classes:
+    """How often the classifier that was saved with a model tells the class.
+
+    Args:
+        model: gives the embeddings.
+        directory: of the model.
+        examples: with classes.
+
+    Raises:
+        ConfigurationError: the model has no classifier, or not for these classes.
+    """
+    manifest = read_manifest(directory)
+    file = directory / CLASSIFIER
+    if manifest is None or not file.exists():
+        raise ConfigurationError(f"{directory} has no classifier: train it with classes and the loss 'softmax'")
+    known = manifest.data.classes
+    if unknown := sorted(set(examples.classes) - set(known)):
+        raise ConfigurationError(f"the classifier tells {', '.join(known)}, not {', '.join(unknown)}")
+    state = load_file(file)
+    classifier = torch.nn.Linear(state["weight"].shape[1], state["weight"].shape[0])
+    classifier.load_state_dict(state)
+    numbers = [float(known.index(name)) for name in examples.classes]
+    renamed = replace(examples, targets=tuple(numbers[int(one)] for one in examples.targets), classes=known)
+    counts = Counter(renamed.targets)
+    return Classes(
+        pairs=len(renamed),
+        accuracy=class_accuracy(model, renamed, classifier),
+        of_the_most_frequent=max(counts.values()) / len(renamed),
+    )
 
 
 def measured(model: SentenceTransformer, examples: Examples, classifier: torch.nn.Linear | None = None) -> float:

@@ -24,13 +24,13 @@ from recommender_engine.training.bases import Base, open_bi_encoder, pooling_of,
 from recommender_engine.training.cross_encoders import open_cross_encoder, probabilities
 from recommender_engine.training.examples import Examples, Parts, Shape
 from recommender_engine.training.losses import Loss, choose
+from recommender_engine.training.manifest import CLASSIFIER
 from recommender_engine.training.measuring import MEASURES, measured, of_scores
 from recommender_engine.training.negatives import shaped
 from recommender_engine.training.precision import chosen_precision
 from recommender_engine.training.settings import Precision, TrainingSettings
 from recommender_engine.training.trainers import BiEncoderTrainer, HeldOut, PairTrainer, arguments
 
-CLASSIFIER = "classifier.safetensors"
 _MEASURED_ON = 16  # texts
 
 

@@ -32,6 +32,7 @@ from celery_recommender.cli.input.mapping_options import FileOptions, mapping_op
 from celery_recommender.cli.input.policies import collection_settings, settings_option
 from celery_recommender.cli.input.skipped import bad_rows, show_bad
 from celery_recommender.cli.input.tally import exit_code
+from celery_recommender.cli.learning.evaluate_sentences import SENTENCE_EVALUATIONS
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import (
     PairEvaluation,
@@ -91,10 +92,11 @@ def _shared_options(function: F) -> F:
 
 @click.group()
 def evaluate() -> None:
-    """Measure verdicts and recommendations on your own data; needs no server and no worker."""
+    """Measure verdicts, recommendations and models on your own data; needs no server and no worker."""
 
 
-evaluate.add_command(recommendations)
+for _command in (recommendations, *SENTENCE_EVALUATIONS):
+    evaluate.add_command(_command)
 
 
 @evaluate.command()

@@ -214,3 +214,5 @@ def _show(manifest: Manifest, output: Path) -> None:
         f" {manifest.best_step:,}"
     )
     out.print(printable(f"{output}: model {manifest.model}"))
+    if any(one.part == "held_out" and one.before is not None and one.after <= one.before for one in manifest.figures):
+        err.print("the held-out figure did not rise: keep the base model, or give more data", style="yellow")
