@@ -19,6 +19,7 @@ from benchmarks.peers.comparison import peers
 from benchmarks.pipeline import pipeline
 from benchmarks.profile import profile
 from benchmarks.recommending import recommending
+from benchmarks.sentences import sentences
 from benchmarks.tenants import tenants
 from benchmarks.vectors import vectors
 
@@ -45,6 +46,7 @@ for command in (
     tenants,
     filters,
     recommending,
+    sentences,
     fleet,
     backfill,
     order,
