@@ -446,7 +446,7 @@ def good_examples(type_: str) -> list[dict[str, Any]]:
 
 
 def openapi() -> dict[str, Any]:
-    """The HTTP door; its libraries are in the extra `web`."""
+    """The HTTP API; its libraries are in the extra `web`."""
     from celery_recommender.web.api.app import create_api
 
     return create_api(None, None).openapi()

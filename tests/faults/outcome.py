@@ -26,7 +26,7 @@ DELIVERIES = "deliveries"
 
 _OUTBOX_MS = 48 * 3600 * 1000
 _TIMINGS = re.compile(r'"timings":\{[^{}]*\},?')
-# Where the run stands is compared apart; the others name the directory, or files in it, or what the courier has noted.
+# The position of the run is compared apart; the others name the directory, files in it, or notes of the delivery.
 _NOTES_OF_THE_RUN = (
     *("position", "clock_ms", "identity", "delivered", "epoch", "proof secrets"),
     *("something was erased", "words were removed"),  # how far upkeep has come with the word index

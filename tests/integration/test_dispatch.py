@@ -24,7 +24,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
-STRANGERS = 2500  # more than the courier takes at once
+STRANGERS = 2500  # more than a delivery thread takes at once
 
 
 class Courier(list[Job]):
@@ -89,7 +89,7 @@ def test_unknown_requests_get_no_answer_and_are_dropped(
     engine.process(entries)
     assert len(engine.outbox.replies(0, 10_000)) == STRANGERS + 2
     one.offer()
-    assert one.idle_s < 0.1, "there is more than the courier had room for"
+    assert one.idle_s < 0.1, "there is more than the thread had room for"
 
     def none_left() -> bool:
         one.offer()

@@ -130,7 +130,9 @@ def test_workers_come_and_go_and_nothing_is_different(
     assert min(tasks(first), tasks(second)) > 1, "both had something to do"
 
     redis.lpush(owner.settings.embed_queue, *RUBBISH)
-    wait_until(lambda: (first.output + second.output).count("door.refused") == len(RUBBISH), "rubbish to be dropped")
+    wait_until(
+        lambda: (first.output + second.output).count("celery.message_refused") == len(RUBBISH), "rubbish to be dropped"
+    )
 
     ids = append(redis, 1)
     kill_at_work(first)

@@ -181,7 +181,7 @@ def test_a_broker_that_is_away_delays_no_decision(
     owner = owner_process(changes=changes).running()
     for n in range(3):
         assert client.outcome(client.ingest({"id": f"i{n}", "text": f"text {n}"}))["type"] == PROCESSED
-    owner.until(lambda: "courier.retry" in owner.output, "the courier to try in vain")
+    owner.until(lambda: "delivery.retry" in owner.output, "the delivery to try in vain")
     with running(broker), connect(broker.url) as redis:
         wait_until(lambda: redis.llen("celery") == 3, "the events to be delivered")
 

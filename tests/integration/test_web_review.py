@@ -16,9 +16,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
-from celery_recommender.web.desk.claims import Claims, Given, Pair
-from celery_recommender.web.desk.review import ReviewDesk
-from celery_recommender.web.desk.review import Reviewer as Person
+from celery_recommender.web.service.claims import Claims, Given, Pair
+from celery_recommender.web.service.review import Reviewer as Person
+from celery_recommender.web.service.review import ReviewService
 from recommender_engine.items import START
 from tests.integration.conftest import Owners
 from tests.support.pages import Browser, Elements, served
@@ -210,7 +210,7 @@ def test_items_are_listed_and_groups_are_split_and_merged(
 
 
 def test_an_undo_that_failed_is_tried_again_and_stays_in_the_collections_that_are_seen(client: Client) -> None:
-    class Desk:
+    class Service:
         def __init__(self) -> None:
             self.sent: list[tuple[str, str]] = []
             self.fails_at = 1
@@ -224,20 +224,20 @@ def test_an_undo_that_failed_is_tried_again_and_stays_in_the_collections_that_ar
         def items(self, ids: list[str], collection: str) -> dict[str, Any]:
             return {}
 
-    desk, claims = Desk(), Claims(client.redis, client.keys.web)
-    queue, ann = ReviewDesk(desk, claims), Person("browser", "ann")  # type: ignore[arg-type]
+    service, claims = Service(), Claims(client.redis, client.keys.web)
+    queue, ann = ReviewService(service, claims), Person("browser", "ann")  # type: ignore[arg-type]
     for number in range(2):
         claims.remember(Given(Pair("c", str(number), "x"), "same", apart=True), "browser")
     with pytest.raises(RedisConnectionError):
         queue.undo(ann, lambda _: True)
     assert claims.count_given("browser") == 2, "it can be taken back still"
     queue.undo(ann, lambda _: True)
-    answers, keys = zip(*desk.sent, strict=True)
+    answers, keys = zip(*service.sent, strict=True)
     assert answers == ("unsure", "unsure", "different", "unsure")
     assert len({*keys}) == 3, "the step that was sent twice has one effect"
     assert claims.count_given("browser") == 1
     assert queue.undo(ann, lambda name: name != "c") is None
-    assert (len(desk.sent), claims.count_given("browser")) == (4, 0), "what may not be seen is left alone"
+    assert (len(service.sent), claims.count_given("browser")) == (4, 0), "what may not be seen is left alone"
 
 
 def token_of(preview: str) -> str:

@@ -110,10 +110,10 @@ def test_what_celery_quotes_of_a_task_is_left_out(output: io.StringIO) -> None:
 
 def test_a_formatter_that_knows_no_keys_shows_the_reason(caplog: pytest.LogCaptureFixture) -> None:
     """In a Celery app of a user's, whose format is their own."""
-    event_log("celery_recommender.test").warning("courier.retry", extra={"error": "100 % full: a=b", "attempts": 3})
-    assert caplog.messages == ['courier.retry error="100 % full: a=b" attempts=3']
+    event_log("celery_recommender.test").warning("delivery.retry", extra={"error": "100 % full: a=b", "attempts": 3})
+    assert caplog.messages == ['delivery.retry error="100 % full: a=b" attempts=3']
     record = caplog.records[0]
-    assert (record.event, record.attempts) == ("courier.retry", 3)  # type: ignore[attr-defined]
+    assert (record.event, record.attempts) == ("delivery.retry", 3)  # type: ignore[attr-defined]
 
 
 @pytest.mark.usefixtures("any_log")

@@ -46,7 +46,7 @@ def test_what_is_built_from_a_code_has_its_strings() -> None:
     assert {f"band_{band}" for band in Band} <= keys
     assert {f"nav_{name}" for _, name, _ in NAVIGATION} <= keys
     assert {f"told_owner_{state}" for state in ("running", "starting", "silent", "away", "unreachable")} <= keys
-    pages = (path for path in ROOM.rglob("*.py") if path.parent.name != "api")  # the door answers programs
+    pages = (path for path in ROOM.rglob("*.py") if path.parent.name != "api")  # the API answers programs
     code = "\n".join(path.read_text() for path in pages)
     told = set(re.findall(r'(?:code=|Refused\(|_told\(request, )"(\w+)"', code))
     assert {f"told_{one}" for one in told} <= keys

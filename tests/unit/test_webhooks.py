@@ -434,7 +434,7 @@ def test_neither_url_nor_secret_is_logged(
     lane().put([job(1), job(2)])
     wait_until(lambda: receiver.taken, "the second", 10)
     logged = " ".join(f"{record.getMessage()} {vars(record)}" for record in caplog.records)
-    assert "courier.retry" in logged
+    assert "delivery.retry" in logged
     assert "/hook" not in logged
     assert SECRET.removeprefix("whsec_") not in logged
 

@@ -15,12 +15,6 @@ from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.api import reference
 from celery_recommender.web.api.app import PREFIX, create_api
-from celery_recommender.web.desk.bulk import BulkDesk
-from celery_recommender.web.desk.claims import Claims
-from celery_recommender.web.desk.desk import Desk
-from celery_recommender.web.desk.feed import Feed
-from celery_recommender.web.desk.letters import Letters
-from celery_recommender.web.desk.review import ReviewDesk
 from celery_recommender.web.pages import answers, bulk, feed, items, letters, login, overview, review, search
 from celery_recommender.web.security.access import visitor_of
 from celery_recommender.web.security.cookies import Cookies
@@ -28,6 +22,12 @@ from celery_recommender.web.security.exposure import is_loopback
 from celery_recommender.web.security.guard import Guard
 from celery_recommender.web.security.sessions import Sessions
 from celery_recommender.web.security.visitors import Visitors
+from celery_recommender.web.service.bulk import BulkService
+from celery_recommender.web.service.claims import Claims
+from celery_recommender.web.service.feed import Feed
+from celery_recommender.web.service.letters import Letters
+from celery_recommender.web.service.review import ReviewService
+from celery_recommender.web.service.service import Service
 from celery_recommender.web.shown.rendering import STATIC, Rendering
 from celery_recommender.web.shown.strings import LANGUAGES
 from celery_recommender.web.telling import tell_errors
@@ -47,11 +47,11 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     app = FastAPI(title="recommender", docs_url=None, redoc_url=None, openapi_url=None, lifespan=_lifespan)
     state = app.state
     state.settings = settings
-    state.desk = Desk(settings, client)
+    state.service = Service(settings, client)
     state.feed = Feed(client)
     claims = Claims(client.redis, client.keys.web)
-    state.review = ReviewDesk(state.desk, claims)
-    state.bulk = BulkDesk(state.desk, claims, client.redis, client.keys.web)
+    state.review = ReviewService(state.service, claims)
+    state.bulk = BulkService(state.service, claims, client.redis, client.keys.web)
     state.letters = Letters(client.redis, settings)
     sessions = Sessions(client.redis, client.keys.web, settings.web_session_hours)
     state.visitors = Visitors(settings, sessions)
@@ -59,7 +59,7 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     for page in _ROUTERS:
         app.include_router(page.router, dependencies=[Depends(visitor_of)])
     app.include_router(login.router)
-    state.api = create_api(state.desk, state.visitors)
+    state.api = create_api(state.service, state.visitors)
     app.mount(PREFIX, state.api)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Cookies, visitors=state.visitors, languages=LANGUAGES)
@@ -84,4 +84,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     yield
     app.state.feed.close()
     app.state.letters.close()
-    app.state.desk.client.close()
+    app.state.service.client.close()

@@ -9,8 +9,8 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from celery_recommender.broker.commands.admission import Overloaded
-from celery_recommender.web.desk.desk import OwnerAway
 from celery_recommender.web.security.visitors import LogInFirst, Refused
+from celery_recommender.web.service.service import OwnerAway
 from celery_recommender.web.shown.rendering import Rendering
 from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.event_log import event_log

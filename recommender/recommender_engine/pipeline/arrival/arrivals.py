@@ -10,7 +10,7 @@ from recommender_engine.items import Band, PairVerdict
 from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.candidates.candidates import Candidates
 from recommender_engine.pipeline.candidates.policy_index import policy_key_of
-from recommender_engine.pipeline.candidates.search import Asked
+from recommender_engine.pipeline.candidates.search import Counterpart
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups, Moved
@@ -142,18 +142,18 @@ class Arrivals:
         self,
         collection: Collection,
         subject: Subject,
-        asked: Asked,
+        counterpart: Counterpart,
         candidates: Candidates,
     ) -> tuple[PairVerdict, JudgedCandidates]:
         """The verdict on an item and one other, among the item's candidates, and those on all of them."""
         forbidden = self._answers.different(collection.id, subject.item.id)
-        return self._judging.ask(collection, subject, asked, candidates, forbidden)
+        return self._judging.ask(collection, subject, counterpart, candidates, forbidden)
 
     def verdict_on_arrival(
         self,
         collection: Collection,
         subject: Subject,
-        asked: Asked,
+        counterpart: Counterpart,
         pair: PairVerdict,
         twin: Member | None,
         judged: JudgedCandidates | None = None,
@@ -167,9 +167,11 @@ class Arrivals:
         """
         if subject.seq is not None:
             return pair
-        if asked.text is None:
+        if counterpart.text is None:
             forbidden = self._answers.different(collection.id, subject.item.id)
-            pair = self._groups.verdict_on_arrival(collection, subject, pair, asked.member, twin, forbidden, judged)
+            pair = self._groups.verdict_on_arrival(
+                collection, subject, pair, counterpart.member, twin, forbidden, judged
+            )
         return self._review.limited_to_budget(collection, pair)
 
     def refresh(

@@ -30,8 +30,8 @@ NEAREST = 10
 WIDEST = 3200
 
 
-class Asked(NamedTuple):
-    """The item about which a pair is asked: it is judged among the candidates, whether it would be one of them or not.
+class Counterpart(NamedTuple):
+    """The other item of a pair in question: it is judged among the candidates, whether it would be one or not.
 
     Attributes:
         member: the item; of one that is not stored, the latest there is, on a point of its own.
@@ -77,14 +77,14 @@ class CandidateSearch:
         overlay: CollectionOverlay,
         *,
         found: Found | None = None,
-        asked: Asked | None = None,
+        counterpart: Counterpart | None = None,
     ) -> Candidates:
         """What an item finds when it arrives; of a stored one only what came before it counts.
 
         Args:
             overlay: what the batch has changed in the collection's index.
             found: what the index has found for the item before the batch was decided; by default it is asked now.
-            asked: an item that belongs to the candidates, whatever its distance.
+            counterpart: an item that belongs to the candidates, whatever its distance.
         """
         if not may_be_duplicate(collection.settings, subject.item):
             twin, others, few, usable = None, list[Member](), list[int](), None
@@ -95,13 +95,13 @@ class CandidateSearch:
         also = {*few, *(member.point for member in others)}
         if twin is not None:
             also.add(twin.point)
-        if asked is not None and asked.text is None:
-            also.add(asked.member.point)
+        if counterpart is not None and counterpart.text is None:
+            also.add(counterpart.member.point)
         points = self._points(collection, subject.vector, overlay, collection.settings.candidates, found)
         near = points.near(also, usable)
-        if asked is not None and asked.vector is not None:
-            cosine = float(similarities(subject.vector, asked.vector[None])[0])
-            near = dict(sorted({**near, asked.member.point: cosine}.items(), key=lambda one: -one[1]))
+        if counterpart is not None and counterpart.vector is not None:
+            cosine = float(similarities(subject.vector, counterpart.vector[None])[0])
+            near = dict(sorted({**near, counterpart.member.point: cosine}.items(), key=lambda one: -one[1]))
         wider = Wider(collection.settings.candidates, WIDEST, points.nearest)
         return Candidates(self._store, near, twin, others, wider, collection.hidden_ms)
 
@@ -132,7 +132,7 @@ class CandidateSearch:
         ]
 
     def chosen(
-        self, collection: Collection, subject: Subject, candidates: Candidates, asked: Asked | None = None
+        self, collection: Collection, subject: Subject, candidates: Candidates, counterpart: Counterpart | None = None
     ) -> dict[int, Member]:
         """The candidates that are judged, by arrival number: the same text, the nearest, those of other sources.
 
@@ -140,7 +140,7 @@ class CandidateSearch:
         would be, is compared with nothing until its turn comes.
 
         Args:
-            asked: an item that is one of them in any case.
+            counterpart: an item that is one of them in any case.
         """
         twin, others = candidates.twin, candidates.others
         nearest = self._of_each_point(collection, subject, candidates)
@@ -149,15 +149,15 @@ class CandidateSearch:
             others = self._compared_texts.current(collection, others)
         else:
             nearest, twin, others = [], None, ()
-        if asked is not None:
-            nearest = asked.among(nearest, candidates.similarity)
+        if counterpart is not None:
+            nearest = counterpart.among(nearest, candidates.similarity)
         chosen = {} if twin is None else {twin.seq: twin}
         chosen.update((one.seq, one) for one in nearest if twin is None or one.point != twin.point)
         chosen.update((one.seq, one) for one in others if subject.comes_after(one))
-        if asked is not None:
-            if asked.text is not None:  # what is stored under its id would be gone
-                chosen = {seq: one for seq, one in chosen.items() if one.id != asked.member.id}
-            chosen[asked.member.seq] = asked.member
+        if counterpart is not None:
+            if counterpart.text is not None:  # what is stored under its id would be gone
+                chosen = {seq: one for seq, one in chosen.items() if one.id != counterpart.member.id}
+            chosen[counterpart.member.seq] = counterpart.member
         return chosen
 
     def _points(

@@ -10,7 +10,7 @@ from recommender_engine.items import Band, CollectionSettings, Item, PairVerdict
 from recommender_engine.items.placeholders import says_nothing
 from recommender_engine.matching import Candidate, Comparable, Kind, Matcher, kind_of_items, only_meaning
 from recommender_engine.pipeline.candidates.candidates import Candidates
-from recommender_engine.pipeline.candidates.search import Asked, CandidateSearch
+from recommender_engine.pipeline.candidates.search import CandidateSearch, Counterpart
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.pipeline.vectors.nearest_points import Similarities, similarities
@@ -125,18 +125,18 @@ class Judging:
         self,
         collection: Collection,
         subject: Subject,
-        asked: Asked,
+        counterpart: Counterpart,
         candidates: Candidates,
         forbidden: frozenset[str],
     ) -> tuple[PairVerdict, JudgedCandidates]:
         """The verdict on one pair among the candidates that ``judge`` would choose, with its reasons; and on all.
 
         Args:
-            asked: the other item of the pair, for which the candidates were found.
+            counterpart: the other item of the pair, for which the candidates were found.
         """
-        chosen = self._search.chosen(collection, subject, candidates, asked)
-        judged = self._judged(collection, subject, chosen, candidates.similarity, forbidden, asked)
-        return judged.fully_explained(asked.member), judged
+        chosen = self._search.chosen(collection, subject, candidates, counterpart)
+        judged = self._judged(collection, subject, chosen, candidates.similarity, forbidden, counterpart)
+        return judged.fully_explained(counterpart.member), judged
 
     def _judged(
         self,
@@ -145,14 +145,16 @@ class Judging:
         chosen: Mapping[int, Member],
         similarity: Similarities,
         forbidden: frozenset[str],
-        asked: Asked | None = None,
+        counterpart: Counterpart | None = None,
     ) -> JudgedCandidates:
         settings = collection.settings
         found = list(chosen.values())
         if settings.compares_texts:
-            texts, vectors = self._texts(collection, chosen, asked)
+            texts, vectors = self._texts(collection, chosen, counterpart)
             found = [member for member in found if not says_nothing(texts[member.seq].item.content)]
-            seq = self._seq(subject) + (asked is not None and asked.text is not None)  # that one came before it
+            seq = self._seq(subject) + (
+                counterpart is not None and counterpart.text is not None
+            )  # that one came before it
             judged = [_candidate(texts[one.seq], similarity[one.point], vectors, seq - one.seq) for one in found]
         else:
             judged = [Candidate(_UNREAD, similarity[member.point]) for member in found]
@@ -160,15 +162,18 @@ class Judging:
         return JudgedCandidates(self._matchers[settings.rule], item, judged, found, settings, forbidden)
 
     def _texts(
-        self, collection: Collection, chosen: Mapping[int, Member], asked: Asked | None
+        self, collection: Collection, chosen: Mapping[int, Member], counterpart: Counterpart | None
     ) -> tuple[Mapping[int, ItemText], Mapping[int, Vector]]:
         """Texts of the candidates by arrival number, and vectors by their row; also of one that is not stored."""
-        if asked is None or asked.text is None or asked.vector is None:
+        if counterpart is None or counterpart.text is None or counterpart.vector is None:
             texts = self._store.items.texts(list(chosen), collection.name)
             return texts, self._store.vectors.several({one.vector for one in texts.values()})
-        texts = self._store.items.texts([seq for seq in chosen if seq != asked.member.seq], collection.name)
+        texts = self._store.items.texts([seq for seq in chosen if seq != counterpart.member.seq], collection.name)
         vectors = self._store.vectors.several({one.vector for one in texts.values()})
-        return {**texts, asked.member.seq: asked.text}, {**vectors, asked.text.vector: asked.vector}
+        return {**texts, counterpart.member.seq: counterpart.text}, {
+            **vectors,
+            counterpart.text.vector: counterpart.vector,
+        }
 
     def alone(self, collection: Collection, subject: Subject, other: Member, *, explained: bool = False) -> PairVerdict:
         """The verdict on one pair, whatever other candidates there are."""

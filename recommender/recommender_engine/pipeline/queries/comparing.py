@@ -9,7 +9,7 @@ from recommender_engine.items import Band, Item, ItemKey, PairVerdict, Reason
 from recommender_engine.matching import Candidate, Comparable
 from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
-from recommender_engine.pipeline.candidates.search import Asked, CandidateSearch
+from recommender_engine.pipeline.candidates.search import CandidateSearch, Counterpart
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import SAYS_NOTHING
@@ -153,15 +153,15 @@ class Comparing:
             if stored.pair is not None and stored.matched_seq == earlier.member.seq:
                 return stored.pair
         if earlier.member is not None:
-            return self._among(collection, later, earlier, Asked(earlier.member), similarity)
+            return self._among(collection, later, earlier, Counterpart(earlier.member), similarity)
         seq, subject = self._store.items.next_seq(), earlier.subject
         text = ItemText(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
-        asked = Asked(Member(seq, subject.item.id, _NOWHERE, ""), text, subject.vector)
+        counterpart = Counterpart(Member(seq, subject.item.id, _NOWHERE, ""), text, subject.vector)
         with self._words.supposed(collection.id, subject.item):
-            return self._among(collection, later, earlier, asked, similarity)
+            return self._among(collection, later, earlier, counterpart, similarity)
 
     def _among(
-        self, collection: Collection, later: _Side, earlier: _Side, asked: Asked, similarity: float
+        self, collection: Collection, later: _Side, earlier: _Side, counterpart: Counterpart, similarity: float
     ) -> PairVerdict:
         """The verdict on the later one and the earlier, judged among the candidates of the later."""
         subject = later.subject
@@ -169,10 +169,10 @@ class Comparing:
             pair = self._judging.pair(
                 _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
             )
-            return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, None)
-        candidates = self._search.find(collection, subject, CollectionOverlay(), asked=asked)
-        pair, judged = self._arrivals.judged(collection, subject, asked, candidates)
-        return self._arrivals.verdict_on_arrival(collection, subject, asked, pair, candidates.twin, judged)
+            return self._arrivals.verdict_on_arrival(collection, subject, counterpart, pair, None)
+        candidates = self._search.find(collection, subject, CollectionOverlay(), counterpart=counterpart)
+        pair, judged = self._arrivals.judged(collection, subject, counterpart, candidates)
+        return self._arrivals.verdict_on_arrival(collection, subject, counterpart, pair, candidates.twin, judged)
 
     def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
         row = self._store.items.get(collection.id, asked.id, collection.hidden_ms)

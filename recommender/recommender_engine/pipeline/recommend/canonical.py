@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from recommender_engine.items import Item
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.store import Member, SqliteStore
 
 
@@ -18,7 +18,7 @@ class CanonicalItems:
         self._store = store
         self._recommendations = recommendations
 
-    def members(self, asked: Asked, pool: Pool, groups: Iterable[str]) -> dict[str, Member]:
+    def members(self, asked: ResolvedRequest, pool: Pool, groups: Iterable[str]) -> dict[str, Member]:
         """The canonical item of each group that has one."""
         groups = list(groups)
         missing = [group for group in groups if group not in pool.canonical]
@@ -28,7 +28,7 @@ class CanonicalItems:
             pool.canonical.update((one.group, one) for one in found)
         return {group: pool.canonical[group] for group in groups if group in pool.canonical}
 
-    def items(self, asked: Asked, pool: Pool, groups: Iterable[str]) -> dict[str, Item]:
+    def items(self, asked: ResolvedRequest, pool: Pool, groups: Iterable[str]) -> dict[str, Item]:
         """The same with their texts and attributes."""
         members = self.members(asked, pool, groups)
         rows = self._store.items.by_seq([one.seq for one in members.values()])

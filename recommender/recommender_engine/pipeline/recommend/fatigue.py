@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from recommender_engine.items.list_request import ListRequest
-from recommender_engine.pipeline.recommend.asked import Asked
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.recommend.exposure import LISTS_KEPT_MS, fatigue, impressions
 from recommender_engine.store import SqliteStore, UserKey
 
@@ -14,7 +14,7 @@ class Fatigue:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def factors(self, asked: Asked) -> dict[str, float]:
+    def factors(self, asked: ResolvedRequest) -> dict[str, float]:
         """The factor of each group for which it is not 1."""
         collection, strength = asked.collection, asked.collection.settings.impression_fatigue
         key = key_of(asked.request)

@@ -11,11 +11,11 @@ from recommender_engine.items.list_request import ListRequest
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.canonical import CanonicalItems
 from recommender_engine.pipeline.recommend.fatigue import Fatigue
 from recommender_engine.pipeline.recommend.listed import Listed
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.pipeline.recommend.resolving import RequestResolver
 from recommender_engine.pipeline.recommend.rules import Boosts, Limits
 from recommender_engine.pipeline.recommend.scores import disliked, scored, weights_of, why
@@ -84,7 +84,7 @@ class RecommendationLists:
 
     # -- the list ------------------------------------------------------------------------------------------------------
 
-    def _ranked(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
+    def _ranked(self, asked: ResolvedRequest, pool: Pool) -> list[tuple[float, Member]]:
         """The best candidate of each group, best first."""
         there = [one for one in pool.members.values() if one.group and one.group not in asked.left_out]
         members = self._compared_texts.current(asked.collection, there)
@@ -102,7 +102,7 @@ class RecommendationLists:
             best.setdefault(members[place].group, (score, members[place]))
         return list(best.values())
 
-    def _compare(self, asked: Asked, pool: Pool, members: Sequence[Member]) -> NDArray[np.float64] | None:
+    def _compare(self, asked: ResolvedRequest, pool: Pool, members: Sequence[Member]) -> NDArray[np.float64] | None:
         """Complete the cosines to the examples; returns how much each is like what is not wanted, shape (n,)."""
         if not members or not asked.like:
             return None
@@ -118,7 +118,7 @@ class RecommendationLists:
         unlike = (vectors @ np.stack([one.vector for one in asked.unlike]).T).astype(np.float64).round(_DECIMALS)
         return disliked(unlike, [one.weight for one in asked.unlike])
 
-    def _pinned(self, asked: Asked, pool: Pool) -> list[tuple[float, Member]]:
+    def _pinned(self, asked: ResolvedRequest, pool: Pool) -> list[tuple[float, Member]]:
         """The pinned items that may be in the list, one of a group, each itself; they have no score."""
         ids = asked.request.pins
         found = self._store.items.named(asked.collection.id, ids) if ids else []
@@ -130,11 +130,11 @@ class RecommendationLists:
                 pool.terms.setdefault("pinned", {})[member.seq] = 1.0
         return [(0.0, member) for member in pinned.values()]
 
-    def _vectors(self, asked: Asked, points: Sequence[int]) -> NDArray[np.float32]:
+    def _vectors(self, asked: ResolvedRequest, points: Sequence[int]) -> NDArray[np.float32]:
         index = self._indexes.of(asked.collection, asked.collection.dimension or 1)
         return index.vectors(np.array(points, np.int64))
 
-    def _listed(self, asked: Asked, pool: Pool, ranked: Sequence[tuple[float, Member]]) -> list[Listed]:
+    def _listed(self, asked: ResolvedRequest, pool: Pool, ranked: Sequence[tuple[float, Member]]) -> list[Listed]:
         pinned = self._pinned(asked, pool)
         limit = asked.request.limit - len(pinned)
         taken = {one.group for _, one in pinned}

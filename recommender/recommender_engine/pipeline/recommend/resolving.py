@@ -13,8 +13,8 @@ from recommender_engine.pipeline.candidates.filtering import Filters, Survivors
 from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.recommend.asked import Asked, Example
 from recommender_engine.pipeline.recommend.fatigue import key_of
+from recommender_engine.pipeline.recommend.resolved_request import Example, ResolvedRequest
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Vector
 from recommender_engine.recommend.behaviour import Profile
 from recommender_engine.recommend.exposure import arm_of
@@ -42,7 +42,7 @@ class RequestResolver:
         self._search = search
         self._filters = filters
 
-    def resolve(self, request: ListRequest) -> Asked | None:
+    def resolve(self, request: ListRequest) -> ResolvedRequest | None:
         """The request with what it names; ``None`` when its item or its collection is not there.
 
         Raises:
@@ -52,7 +52,7 @@ class RequestResolver:
         collection = self._collections.find(request.collection)
         return None if collection is None else self._resolved(collection, request)
 
-    def _resolved(self, collection: Collection, named: ListRequest) -> Asked | None:
+    def _resolved(self, collection: Collection, named: ListRequest) -> ResolvedRequest | None:
         request, arm = _with_scenario(collection, named)
         survivors = None if request.filter is None else self._filters.survivors(collection, parse(request.filter))
         like = tuple(self._examples(collection, _liked(request)))
@@ -60,7 +60,7 @@ class RequestResolver:
             return None
         profile = self._profile(collection, request)
         used = {} if profile is None else self._store.behaviour.used_items(profile.items)
-        return Asked(
+        return ResolvedRequest(
             request=request,
             collection=collection,
             now_ms=self._store.clock_ms,

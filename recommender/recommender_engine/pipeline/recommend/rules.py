@@ -11,9 +11,9 @@ from recommender_engine.items import Item, WordLists
 from recommender_engine.matching import Family, family_of
 from recommender_engine.pipeline.candidates.filtering import Filters
 from recommender_engine.pipeline.candidates.nearby import PassingItems
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.canonical import CanonicalItems
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.recommend.behaviour.decay import DAY_MS
 from recommender_engine.recommend.filters import Expression, parse
 from recommender_engine.recommend.filters.expression import Equals, Every, Not
@@ -36,7 +36,7 @@ class Boosts:
         self._canonical = canonical
         self._filters = filters
 
-    def factors(self, asked: Asked, pool: Pool, groups: Iterable[str]) -> dict[str, float]:
+    def factors(self, asked: ResolvedRequest, pool: Pool, groups: Iterable[str]) -> dict[str, float]:
         """The factor of each group for which it is not 1.
 
         Raises:
@@ -134,7 +134,7 @@ class Limits:
         self._filters = filters
 
     def within(
-        self, asked: Asked, pool: Pool, first: Sequence[Ranked], ranked: Sequence[Ranked], count: int
+        self, asked: ResolvedRequest, pool: Pool, first: Sequence[Ranked], ranked: Sequence[Ranked], count: int
     ) -> list[Ranked]:
         """The best ``count`` of the ranked items that keep to the limits.
 
@@ -168,7 +168,7 @@ class Limits:
         pool.used_up = quota.used_up()
         return kept
 
-    def narrowed(self, asked: Asked, pool: Pool) -> Asked:
+    def narrowed(self, asked: ResolvedRequest, pool: Pool) -> ResolvedRequest:
         """The request for which sources pass over items of values that are used up: they cannot be listed."""
         excluded = [
             Not(Equals(name, "$in", tuple(typed)))
@@ -185,7 +185,7 @@ class Limits:
         points = self._filters.points(asked.collection, asked.collection.dimension or 1, among)
         return replace(asked, among=among, nearby=PassingItems(self._store, points, among))
 
-    def _one_variant(self, asked: Asked, pool: Pool) -> OneVariant:
+    def _one_variant(self, asked: ResolvedRequest, pool: Pool) -> OneVariant:
         """The limit, with the items that the list is to be like: it has no variants of them."""
         limit = OneVariant(asked.collection.settings.words, pool.families)
         for example in asked.like:

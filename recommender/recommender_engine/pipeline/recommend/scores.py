@@ -8,8 +8,8 @@ from itertools import repeat
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.recommend.weights import FEW
 
 _UNLIKE_FROM, _UNLIKE = 0.6, 1.0
@@ -30,7 +30,7 @@ _WHY = {
 _WHY_OF_EXAMPLES = {**_WHY, "together": ("often used together with {}", "often used together with these items")}
 
 
-def weights_of(asked: Asked) -> dict[str, float]:
+def weights_of(asked: ResolvedRequest) -> dict[str, float]:
     """The weights of the terms: text counts where behaviour says little."""
     if asked.like:
         return asked.serving.weights(asked.evidence)
@@ -76,7 +76,7 @@ def disliked(cosines: NDArray[np.float64], weights: Sequence[float]) -> NDArray[
     return most
 
 
-def why(asked: Asked, pool: Pool, seq: int) -> str:
+def why(asked: ResolvedRequest, pool: Pool, seq: int) -> str:
     """The terms of a score for people, strongest first."""
     terms = pool.terms_of(seq)
     if "pinned" in terms:

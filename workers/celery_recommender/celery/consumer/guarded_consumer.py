@@ -99,7 +99,7 @@ class GuardedConsumer:
         }
         key = f"celery {hashlib.sha256(identity).hexdigest()}"
         self._append([command_fields(RefuseMessage.type, data, key=key)], {})
-        log.warning("door.refused", extra={"code": error.code, "bytes": len(raw)})
+        log.warning("celery.message_refused", extra={"code": error.code, "bytes": len(raw)})
 
     def _tell(self, headers: Mapping[str, Any], properties: Mapping[str, Any], error: InvalidCommand) -> None:
         task_id = headers.get("id") or properties.get("correlation_id")  # protocol 1 has it in a body that is not read
@@ -111,7 +111,7 @@ class GuardedConsumer:
             # Without the request, so that no callback, errback or chord of the message is touched.
             self._app.backend.mark_as_failure(task_id, CommandRefused(error.code, str(error), error.field))
         except Exception as failure:
-            log.warning("door.caller_not_told", extra={"error": repr(failure)[:200]})
+            log.warning("celery.caller_not_told", extra={"error": repr(failure)[:200]})
 
 
 def _guarded_amqp(guarded: GuardedConsumer) -> type[AMQP]:

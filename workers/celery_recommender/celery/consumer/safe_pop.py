@@ -173,7 +173,7 @@ class SafePop(Channel):
                         return
         except NoPermissionError:
             self._gathered_s = inf  # a user that sees nothing but the queue
-            log.warning("door.priorities_not_read", extra={"key": priority_lists(queue)[0]})
+            log.warning("celery.priorities_not_read", extra={"key": priority_lists(queue)[0]})
 
     def return_orphans(self) -> None:
         """Put back what is in transit twice in a row: a reply that went to a connection which is gone.

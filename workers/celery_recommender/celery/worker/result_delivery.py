@@ -117,7 +117,7 @@ class ResultDelivery:
         try:
             self._complete(job, load_request(request))
         except _HOPELESS as error:  # a fault of this one task, and others wait behind it
-            log.error("carrier.gave_up", extra={"task_id": job.task_id, "error": repr(error)[:200]})
+            log.error("delivery.gave_up", extra={"task_id": job.task_id, "error": repr(error)[:200]})
 
     def _complete(self, job: ReplyJob, request: dict[str, Any]) -> None:
         outcome: Any = list(job.outcomes) if job.many else job.outcomes[0]

@@ -55,7 +55,7 @@ class ResultLane:
             return False
         task_id = str(getattr(failure.job, "task_id", ""))
         self._forget(task_id)
-        log.error("courier.gave_up", extra={"lane": self.name, "task_id": task_id, "error": failure.reason})
+        log.error("delivery.gave_up", extra={"lane": self.name, "task_id": task_id, "error": failure.reason})
         return True
 
     def let_pass(self, failure: Failure) -> bool:
@@ -94,7 +94,7 @@ class DeliveryLane:
             text = json.dumps(job.event, ensure_ascii=False)
             self._keep(dead_letter("delivery", f"delivery {job.id}", text, job.event["data"], reason))
         log.error(
-            "courier.gave_up",
+            "delivery.gave_up",
             extra={"lane": self.name, "task": self._task, "event_id": str(job.id), "error": failure.reason},
         )
         self._given_up = True

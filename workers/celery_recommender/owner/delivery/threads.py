@@ -208,13 +208,13 @@ class DeliveryThread(WorkerThread):
         retry_s = max(retry_s, getattr(error, "retry_after_s", 0.0))
         self._reason = failure.reason
         log.warning(
-            "courier.retry",
+            "delivery.retry",
             extra={"lane": self.lane.name, "error": failure.reason, "retry_s": retry_s, "waiting": len(self._jobs)},
         )
         try:
             given_up = self.lane.failed(failure)
         except Exception as caught:  # the log, where it was to be kept instead, is away as well
-            log.warning("courier.not_kept", extra={"lane": self.lane.name, "error": shown(caught)})
+            log.warning("delivery.not_kept", extra={"lane": self.lane.name, "error": shown(caught)})
             return retry_s
         if given_up:
             self._attempts.pop(job.id, None)

@@ -153,7 +153,7 @@ class WebhookLane:
             self._keep(dead_letter("webhook", f"webhook {name} {job.id}", payload, event["data"], said))
             self._letters += 1
         self._count(self._endpoint.name, "given_up")
-        log.error("courier.gave_up", extra={"lane": self.name, "event_id": str(job.id), "error": reason})
+        log.error("delivery.gave_up", extra={"lane": self.name, "event_id": str(job.id), "error": reason})
 
 
 def webhook_feeds(

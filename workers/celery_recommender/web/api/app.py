@@ -14,8 +14,8 @@ from celery_recommender.web.api.bodies import BODIES, REF
 from celery_recommender.web.api.commands import COMMAND_ROUTES
 from celery_recommender.web.api.problems import Problem, tell_problems
 from celery_recommender.web.api.waiting import Waiting
-from celery_recommender.web.desk.desk import Desk
 from celery_recommender.web.security.visitors import Visitors
+from celery_recommender.web.service.service import Service
 
 PREFIX = "/api/v1"
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -47,11 +47,11 @@ class _Api(FastAPI):
         return self.openapi_schema
 
 
-def create_api(desk: Desk | None, visitors: Visitors | None) -> FastAPI:
+def create_api(service: Service | None, visitors: Visitors | None) -> FastAPI:
     """The application of the door.
 
     Args:
-        desk: that asks and sends; ``None`` where only the document is wanted.
+        service: that asks and sends; ``None`` where only the document is wanted.
         visitors: that knows keys; likewise.
     """
     from recommender_engine import __version__
@@ -64,8 +64,8 @@ def create_api(desk: Desk | None, visitors: Visitors | None) -> FastAPI:
         redoc_url=None,
         responses=_PROBLEMS,
     )
-    if desk is not None:
-        api.state.desk, api.state.visitors, api.state.waiting = desk, visitors, Waiting(desk)
+    if service is not None:
+        api.state.service, api.state.visitors, api.state.waiting = service, visitors, Waiting(service)
     api.include_router(commands.router)
     api.include_router(questions.router)
     api.include_router(browsing.router)

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query
 from fastapi.responses import JSONResponse
 
-from celery_recommender.web.api.callers import Asked, AtDesk, Looks
+from celery_recommender.web.api.callers import AskedCollection, AtService, Looks
 from celery_recommender.web.api.problems import MISSING, gives, missing
-from celery_recommender.web.desk.desk import ANSWER_TIMEOUT_S, OwnerAway
+from celery_recommender.web.service.service import ANSWER_TIMEOUT_S, OwnerAway
 
 router = APIRouter(tags=["lists"])
 
@@ -22,8 +22,8 @@ Words = Annotated[str | None, Query(max_length=1000, description="Only items wit
 @router.get("/items/list", responses={**gives("ItemPage"), **MISSING}, operation_id="list_items")
 def list_items(
     caller: Looks,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     bands: Bands = None,
     order: Literal["arrival", "probability"] = "arrival",
     descending: bool = True,
@@ -33,46 +33,48 @@ def list_items(
 ) -> JSONResponse:
     """Items of a collection as they stand now."""
     options = {"bands": bands, "order": order, "descending": descending, "after": after, "limit": limit, "text": text}
-    return _page(desk.ask("recommender.list", collection=collection, **options))
+    return _page(service.ask("recommender.list", collection=collection, **options))
 
 
 @router.get("/review", responses={**gives("ReviewPage"), **MISSING}, operation_id="review")
 def review(
     caller: Looks,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     order: Literal["worth", "probability", "arrival"] = "worth",
     after: After = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
 ) -> JSONResponse:
     """Pairs that want a person's answer; by default those first whose answer teaches most."""
-    return _page(desk.ask("recommender.review", collection=collection, order=order, after=after, limit=limit))
+    return _page(service.ask("recommender.review", collection=collection, order=order, after=after, limit=limit))
 
 
 @router.get("/group", responses={**gives("GroupPage"), **MISSING}, operation_id="group")
 def group(
     caller: Looks,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     item_id: Annotated[str, Query(alias="id", min_length=1, max_length=256)],
     after: After = None,
     limit: Limit = 50,
 ) -> JSONResponse:
     """The group of an item, with its members."""
-    return _page(desk.ask("recommender.group", item_id, collection=collection, after=after, limit=limit))
+    return _page(service.ask("recommender.group", item_id, collection=collection, after=after, limit=limit))
 
 
 @router.get("/answers", responses=gives("AnswerPage"), operation_id="answers")
-def answers(caller: Looks, collection: Asked, desk: AtDesk, after: After = None, limit: Limit = 50) -> JSONResponse:
+def answers(
+    caller: Looks, collection: AskedCollection, service: AtService, after: After = None, limit: Limit = 50
+) -> JSONResponse:
     """Answers of people about the items of a collection, the newest first."""
-    return _page(desk.ask("recommender.answers", collection=collection, after=after, limit=limit))
+    return _page(service.ask("recommender.answers", collection=collection, after=after, limit=limit))
 
 
 @router.get("/collections", operation_id="collections")
-def collections(caller: Looks, desk: AtDesk) -> JSONResponse:
+def collections(caller: Looks, service: AtService) -> JSONResponse:
     """Counts of each collection that the caller may see, by name."""
     try:
-        found = desk.client.overview(timeout_s=ANSWER_TIMEOUT_S)["collections"]
+        found = service.client.overview(timeout_s=ANSWER_TIMEOUT_S)["collections"]
     except TimeoutError:
         raise OwnerAway("silent") from None
     return JSONResponse({"collections": [one for one in found if caller.sees(one["name"])]})

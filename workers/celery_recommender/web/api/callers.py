@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool
 
-from celery_recommender.web.desk.desk import Desk
 from celery_recommender.web.security.users import Role
 from celery_recommender.web.security.visitors import Refused, Visitor, Visitors
+from celery_recommender.web.service.service import Service
 
 
 async def caller_of(request: Request) -> Visitor:
@@ -44,13 +44,13 @@ def _asked(caller: Looks, collection: Annotated[str, Query(min_length=1, max_len
     return seen(caller, collection)
 
 
-Asked = Annotated[str, Depends(_asked)]
+AskedCollection = Annotated[str, Depends(_asked)]
 """The collection that the query names."""
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
-AtDesk = Annotated[Desk, Depends(_desk)]
+AtService = Annotated[Service, Depends(_service)]

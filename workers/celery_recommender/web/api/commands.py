@@ -18,7 +18,7 @@ from celery_recommender.web.api.bodies import (
     many_of,
     takes,
 )
-from celery_recommender.web.api.callers import AtDesk, calls, seen
+from celery_recommender.web.api.callers import AtService, calls, seen
 from celery_recommender.web.api.problems import Error, Problem, error_of, refusal, told
 from celery_recommender.web.api.waiting import MOST_WAIT_S, Waiting
 from celery_recommender.web.security.users import Role
@@ -113,7 +113,7 @@ COMMAND_ROUTES = (
     CommandRoute("POST", "/users/erase", EraseUser, Role.CONFIGURE),
     CommandRoute("PUT", "/collections/settings", ConfigureCollection, Role.CONFIGURE),
 )
-"""Every command that a producer may send has one (tests/unit/test_http_door.py)."""
+"""Every command that a producer may send has one (tests/unit/test_http_api.py)."""
 
 
 def _idempotency_key(
@@ -143,7 +143,7 @@ def _add(route: CommandRoute) -> None:
         request: Request,
         caller: Annotated[Visitor, Depends(calls(route.role))],
         given: Annotated[Given, Depends(body_of(route.command))],
-        desk: AtDesk,
+        service: AtService,
         key: IdempotencyKey,
         wait: Seconds = 0.0,
     ) -> JSONResponse:
@@ -151,7 +151,7 @@ def _add(route: CommandRoute) -> None:
         collection = seen(caller, given.value.collection)
         name = _key(caller, key)
         fields = signed(caller, route.command, given.fields)
-        placed = desk.client.send(route.command.type, fields, key=name)
+        placed = service.client.send(route.command.type, fields, key=name)
         outcome = waiting.outcome(placed, name, collection, wait, by_key=bool(key) or not route.published)
         return answered(Appended(key=name, position=str(placed), outcome=outcome))
 
@@ -186,11 +186,11 @@ for _route in COMMAND_ROUTES:
 def append_items(
     caller: Annotated[Visitor, Depends(calls(Role.ANSWER))],
     items: Annotated[list[Any], Depends(many_of("items"))],
-    desk: AtDesk,
+    service: AtService,
     key: IdempotencyKey,
 ) -> JSONResponse:
     """What is invalid is told with its error; the others are appended."""
-    return _appended_all(caller, UpsertItem, items, desk, key)
+    return _appended_all(caller, UpsertItem, items, service, key)
 
 
 @router.post(
@@ -205,15 +205,15 @@ def append_items(
 def append_interactions(
     caller: Annotated[Visitor, Depends(calls(Role.ANSWER))],
     interactions: Annotated[list[Any], Depends(many_of("interactions"))],
-    desk: AtDesk,
+    service: AtService,
     key: IdempotencyKey,
 ) -> JSONResponse:
     """What is invalid is told with its error; the others are appended."""
-    return _appended_all(caller, RecordInteraction, interactions, desk, key)
+    return _appended_all(caller, RecordInteraction, interactions, service, key)
 
 
 def _appended_all(
-    caller: Visitor, command: type[CollectionCommand], many: list[Any], desk: AtDesk, key: str
+    caller: Visitor, command: type[CollectionCommand], many: list[Any], service: AtService, key: str
 ) -> JSONResponse:
     results: list[OneOfMany] = []
     names: list[str] = []
@@ -223,7 +223,7 @@ def _appended_all(
         names += [] if error else [results[-1].key or ""]
     good = [fields for fields, one in zip(many, results, strict=True) if one.error is None]
     keys = iter(names)
-    placed = iter(desk.client.send_many(command.type, good, key=lambda _: next(keys)) if good else ())
+    placed = iter(service.client.send_many(command.type, good, key=lambda _: next(keys)) if good else ())
     for one in results:
         if one.error is None:
             one.position = str(next(placed))

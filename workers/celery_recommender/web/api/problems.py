@@ -14,8 +14,8 @@ from starlette.exceptions import HTTPException
 
 from celery_recommender.broker.commands.admission import Overloaded
 from celery_recommender.web.api.bodies import REF, NotJson
-from celery_recommender.web.desk.desk import OwnerAway
 from celery_recommender.web.security.visitors import LogInFirst, Refused
+from celery_recommender.web.service.service import OwnerAway
 from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.event_log import event_log
 

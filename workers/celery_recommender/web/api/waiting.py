@@ -6,7 +6,7 @@ import time
 from threading import BoundedSemaphore
 from typing import Any
 
-from celery_recommender.web.desk.desk import Desk, OwnerAway
+from celery_recommender.web.service.service import OwnerAway, Service
 from recommender_engine.items import EntryId
 
 MOST_WAIT_S = 30.0
@@ -18,11 +18,11 @@ class Waiting:
     """Waits for outcomes. Each request that waits holds a thread, so those beyond a bound do not wait.
 
     Args:
-        desk: that asks.
+        service: that asks.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, service: Service) -> None:
+        self._service = service
         self._places = BoundedSemaphore(_MOST_WAITING)
 
     def outcome(
@@ -47,7 +47,7 @@ class Waiting:
 
     def _in_stream(self, placed: EntryId, seconds: float) -> dict[str, Any] | None:
         try:
-            return self._desk.client.outcome(placed, timeout_s=seconds)
+            return self._service.client.outcome(placed, timeout_s=seconds)
         except TimeoutError:
             return None
 
@@ -55,7 +55,9 @@ class Waiting:
         end, pause = time.monotonic() + seconds, _FIRST_PAUSE_S
         while True:
             try:
-                found: dict[str, Any] | None = self._desk.ask("recommender.outcomes", [key], collection=collection)[0]
+                found: dict[str, Any] | None = self._service.ask("recommender.outcomes", [key], collection=collection)[
+                    0
+                ]
             except OwnerAway:
                 found = None
             if found is not None or time.monotonic() + pause > end:

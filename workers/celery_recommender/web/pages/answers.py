@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from celery_recommender.web.pages.parts import AtDesk, page
-from celery_recommender.web.security.access import ANSWERS, Asked, Posted, Who
+from celery_recommender.web.pages.parts import AtService, page
+from celery_recommender.web.security.access import ANSWERS, AskedCollection, Posted, Who
 from celery_recommender.web.shown.rendering import link
 from recommender_engine.items import CommandIgnored, CommandRejected
 
@@ -27,12 +27,12 @@ PostedId = Annotated[str, Form(min_length=1, max_length=512)]
 def answers(
     request: Request,
     visitor: Who,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     after: Annotated[str | None, Query(max_length=2000)] = None,
 ) -> HTMLResponse:
     """Answers of a collection, the newest first, a page at a time."""
-    found = desk.ask("recommender.answers", collection=collection, after=after, limit=_PAGE)
+    found = service.ask("recommender.answers", collection=collection, after=after, limit=_PAGE)
     keyed = [(answer, secrets.token_hex(16)) for answer in found["answers"]]
     return page(request, "answers.html", collection=collection, answers=keyed, more=found["next"])
 
@@ -42,7 +42,7 @@ def answer(
     request: Request,
     visitor: Who,
     collection: Posted,
-    desk: AtDesk,
+    service: AtService,
     one: PostedId,
     said: Annotated[Literal["same", "different", "unsure", "right", "wrong"], Form(alias="answer")],
     key: Annotated[str, Form(pattern="^[0-9a-f]{32}$")],
@@ -51,7 +51,7 @@ def answer(
 ) -> Response:
     """Send an answer; then the page that it came from, or what contradicts it."""
     about_one = said in {"right", "wrong"}
-    outcome = desk.answer(one, said, None if about_one else other, collection, visitor.name, f"web/{key}")
+    outcome = service.answer(one, said, None if about_one else other, collection, visitor.name, f"web/{key}")
     told = refusal(outcome)
     if told is not None:
         links = [(*link_, secrets.token_hex(16)) for link_ in chain_of(told[1])] if told[0] == "contradiction" else []

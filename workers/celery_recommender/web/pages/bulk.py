@@ -7,11 +7,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from celery_recommender.web.desk.bulk import MOST_AT_ONCE, BulkDesk
-from celery_recommender.web.desk.review import Reviewer
 from celery_recommender.web.pages.parts import page
-from celery_recommender.web.security.access import ANSWERS, Asked, Who, require
+from celery_recommender.web.security.access import ANSWERS, AskedCollection, Who, require
 from celery_recommender.web.security.users import Role
+from celery_recommender.web.service.bulk import MOST_AT_ONCE, BulkService
+from celery_recommender.web.service.review import Reviewer
 from celery_recommender.web.shown.rendering import link
 
 router = APIRouter()
@@ -19,19 +19,19 @@ router = APIRouter()
 Token = Annotated[str, Form(pattern="^[0-9a-f]{32}$")]
 
 
-def _bulk(request: Request) -> BulkDesk:
-    desk: BulkDesk = request.app.state.bulk
-    return desk
+def _bulk(request: Request) -> BulkService:
+    service: BulkService = request.app.state.bulk
+    return service
 
 
-AtBulk = Annotated[BulkDesk, Depends(_bulk)]
+AtBulk = Annotated[BulkService, Depends(_bulk)]
 
 
 @router.get("/review/bulk", dependencies=[Depends(require(Role.ANSWER))])
 def preview(
     request: Request,
     visitor: Who,
-    collection: Asked,
+    collection: AskedCollection,
     bulk: AtBulk,
     percent: Annotated[int, Query(ge=1, le=100)] = 90,
 ) -> HTMLResponse:

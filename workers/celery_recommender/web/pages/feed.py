@@ -14,10 +14,10 @@ from redis.exceptions import RedisError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
-from celery_recommender.web.desk.feed import MOST_KEPT, Event, Feed, TooManyReaders
 from celery_recommender.web.pages.parts import page
 from celery_recommender.web.security.access import Who
 from celery_recommender.web.security.visitors import LogInFirst, Refused, Visitor, Visitors
+from celery_recommender.web.service.feed import MOST_KEPT, Event, Feed, TooManyReaders
 from celery_recommender.web.shown.event_rows import row_of
 from celery_recommender.web.shown.rendering import Rendering, language_of
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from celery_recommender.web.pages.parts import AtDesk, page, shown_text
-from celery_recommender.web.security.access import Asked, Who
+from celery_recommender.web.pages.parts import AtService, page, shown_text
+from celery_recommender.web.security.access import AskedCollection, Who
 
 router = APIRouter()
 
@@ -25,8 +25,8 @@ After = Annotated[str | None, Query(max_length=2000)]
 def items(
     request: Request,
     visitor: Who,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     band: Band = "",
     order: Order = "arrival",
     text: Annotated[str, Query(max_length=500)] = "",
@@ -34,7 +34,7 @@ def items(
 ) -> HTMLResponse:
     """A page of items."""
     asked = {"bands": [band] if band else None, "order": order, "text": text.strip() or None}
-    found = desk.ask("recommender.list", collection=collection, after=after, limit=_PAGE, **asked)
+    found = service.ask("recommender.list", collection=collection, after=after, limit=_PAGE, **asked)
     listed = found or {"items": [], "next": None}
     part = "items_part.html" if after is not None and "hx-request" in request.headers else "items.html"
     return page(request, part, collection=collection, band=band, order=order, text=text, found=listed)
@@ -42,14 +42,18 @@ def items(
 
 @router.get("/item")
 def item(
-    request: Request, visitor: Who, collection: Asked, desk: AtDesk, id_: Annotated[str, Query(alias="id")]
+    request: Request,
+    visitor: Who,
+    collection: AskedCollection,
+    service: AtService,
+    id_: Annotated[str, Query(alias="id")],
 ) -> HTMLResponse:
     """The item as it stands, beside the one that its verdict speaks of."""
-    view = desk.items([id_], collection).get(id_)
+    view = service.items([id_], collection).get(id_)
     if view is None:
         return page(request, "told.html", 404, code="no_item", detail=id_)
-    similar = desk.ask("recommender.recommend", id_, collection=collection, limit=_SIMILAR) or []
-    matched = view["matched_id"] and desk.items([view["matched_id"]], collection).get(view["matched_id"])
+    similar = service.ask("recommender.recommend", id_, collection=collection, limit=_SIMILAR) or []
+    matched = view["matched_id"] and service.items([view["matched_id"]], collection).get(view["matched_id"])
     values: dict[str, Any] = {"view": view, "text": shown_text(view), "matched": matched, "similar": similar}
     other = shown_text(matched) if matched else ""
     return page(request, "item.html", collection=collection, other=other, key=secrets.token_hex(16), **values)
@@ -59,13 +63,13 @@ def item(
 def group(
     request: Request,
     visitor: Who,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     id_: Annotated[str, Query(alias="id", min_length=1, max_length=512)],
     after: After = None,
 ) -> HTMLResponse:
     """The group of an item, with what splits it and joins it with another."""
-    found = desk.ask("recommender.group", id_, collection=collection, after=after, limit=_PAGE)
+    found = service.ask("recommender.group", id_, collection=collection, after=after, limit=_PAGE)
     if found is None:
         return page(request, "told.html", 404, code="no_item", detail=id_)
     members = [(member, secrets.token_hex(16)) for member in found["members"]]

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from celery_recommender.web.desk.letters import Filed, Letters, NotReplayable
 from celery_recommender.web.pages.parts import page
 from celery_recommender.web.security.access import CONFIGURES, Who
 from celery_recommender.web.security.visitors import Refused, Visitor
+from celery_recommender.web.service.letters import Filed, Letters, NotReplayable
 
 router = APIRouter()
 

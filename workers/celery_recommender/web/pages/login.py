@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Form, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from celery_recommender.web.pages.parts import AtDesk, page
+from celery_recommender.web.pages.parts import AtService, page
 from celery_recommender.web.security.access import Who, require_csrf
 from celery_recommender.web.security.users import Busy
 from celery_recommender.web.security.visitors import COOKIE, SESSION, Visitors
@@ -54,6 +54,6 @@ def logout(request: Request) -> Response:
 
 
 @router.get("/status")
-def status(request: Request, visitor: Who, desk: AtDesk) -> HTMLResponse:
+def status(request: Request, visitor: Who, service: AtService) -> HTMLResponse:
     """How the owners are: a part that every page asks for every two seconds."""
-    return page(request, "status.html", health=desk.health())
+    return page(request, "status.html", health=service.health())

@@ -1,4 +1,4 @@
-"""What the pages have in common: how they reach the desk and the templates."""
+"""What the pages have in common: how they reach the service and the templates."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from fastapi.responses import HTMLResponse
 
-from celery_recommender.web.desk.desk import Desk
+from celery_recommender.web.service.service import Service
 
 
-def _desk(request: Request) -> Desk:
-    desk: Desk = request.app.state.desk
-    return desk
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
-AtDesk = Annotated[Desk, Depends(_desk)]
+AtService = Annotated[Service, Depends(_service)]
 Cursor = str | None
 """Where a page of a list begins: what the page before returned."""
 

@@ -10,13 +10,13 @@ from fastapi.responses import HTMLResponse, Response
 from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.admission import Overloaded
-from celery_recommender.web.desk.claims import Given, Held, Pair
-from celery_recommender.web.desk.desk import OwnerAway
-from celery_recommender.web.desk.review import Card, ReviewDesk, Reviewer
 from celery_recommender.web.pages.answers import chain_of, refusal
 from celery_recommender.web.pages.parts import page
-from celery_recommender.web.security.access import ANSWERS, Asked, Posted, Who
+from celery_recommender.web.security.access import ANSWERS, AskedCollection, Posted, Who
 from celery_recommender.web.security.visitors import Visitor
+from celery_recommender.web.service.claims import Given, Held, Pair
+from celery_recommender.web.service.review import Card, Reviewer, ReviewService
+from celery_recommender.web.service.service import OwnerAway
 
 router = APIRouter()
 
@@ -25,22 +25,24 @@ Id = Annotated[str, Form(min_length=1, max_length=512)]
 AskedId = Annotated[str, Query(min_length=1, max_length=512)]
 
 
-def _queue(request: Request) -> ReviewDesk:
-    queue: ReviewDesk = request.app.state.review
+def _queue(request: Request) -> ReviewService:
+    queue: ReviewService = request.app.state.review
     return queue
 
 
-Queue = Annotated[ReviewDesk, Depends(_queue)]
+Queue = Annotated[ReviewService, Depends(_queue)]
 
 
 @router.get("/review")
-def review_page(request: Request, visitor: Who, collection: Asked, order: Order = "worth") -> HTMLResponse:
+def review_page(request: Request, visitor: Who, collection: AskedCollection, order: Order = "worth") -> HTMLResponse:
     """The page; its card comes by `card`."""
     return page(request, "review.html", collection=collection, order=order)
 
 
 @router.get("/review/card")
-def card(request: Request, visitor: Who, collection: Asked, queue: Queue, order: Order = "worth") -> HTMLResponse:
+def card(
+    request: Request, visitor: Who, collection: AskedCollection, queue: Queue, order: Order = "worth"
+) -> HTMLResponse:
     """The next pair, claimed."""
     return _next(request, visitor, queue, collection, order)
 
@@ -49,7 +51,7 @@ def card(request: Request, visitor: Who, collection: Asked, queue: Queue, order:
 def held(
     request: Request,
     visitor: Who,
-    collection: Asked,
+    collection: AskedCollection,
     queue: Queue,
     one: AskedId,
     other: AskedId,
@@ -116,7 +118,7 @@ def _reviewer(visitor: Visitor) -> Reviewer:
 
 
 def _next(
-    request: Request, visitor: Visitor, queue: ReviewDesk, collection: str, order: str, taken: Held | None = None
+    request: Request, visitor: Visitor, queue: ReviewService, collection: str, order: str, taken: Held | None = None
 ) -> HTMLResponse:
     try:
         found = queue.next_card(collection, order, _reviewer(visitor)) if visitor.may("answer") else None
@@ -133,7 +135,7 @@ def _next(
 def _shown(
     request: Request,
     visitor: Visitor,
-    queue: ReviewDesk,
+    queue: ReviewService,
     found: Card,
     order: str,
     *,

@@ -7,8 +7,8 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
 
-from celery_recommender.web.pages.parts import AtDesk, page, shown_text
-from celery_recommender.web.security.access import Asked, Posted, Who, require_csrf
+from celery_recommender.web.pages.parts import AtService, page, shown_text
+from celery_recommender.web.security.access import AskedCollection, Posted, Who, require_csrf
 from celery_recommender.web.shown.highlights import Piece
 
 router = APIRouter()
@@ -33,15 +33,15 @@ class Hit(NamedTuple):
 def search(
     request: Request,
     visitor: Who,
-    collection: Asked,
-    desk: AtDesk,
+    collection: AskedCollection,
+    service: AtService,
     q: Annotated[str, Query(max_length=10_000)] = "",
     offset: Annotated[int, Query(ge=0, le=_MOST - _PAGE)] = 0,
 ) -> HTMLResponse:
     """Hits, best first, a page at a time; the form alone without a question."""
     found: list[dict[str, Any]] = []
     if q.strip():
-        found = desk.ask("recommender.search", q, collection=collection, limit=_PAGE, offset=offset)
+        found = service.ask("recommender.search", q, collection=collection, limit=_PAGE, offset=offset)
     hits = [Hit(hit["id"], hit["score"], hit["group"], _marked(hit)) for hit in found]
     more = offset + _PAGE if len(hits) == _PAGE and offset + 2 * _PAGE <= _MOST else None
     values: dict[str, Any] = {"q": q, "collection": collection, "hits": hits, "more": more, "offset": offset}
@@ -53,7 +53,7 @@ def search(
 def compare_page(
     request: Request,
     visitor: Who,
-    collection: Asked,
+    collection: AskedCollection,
     one: Annotated[str, Query(max_length=512)] = "",
     other: Annotated[str, Query(max_length=512)] = "",
 ) -> HTMLResponse:
@@ -63,17 +63,17 @@ def compare_page(
 
 @router.post("/compare", dependencies=[Depends(require_csrf)])
 def compare(
-    request: Request, visitor: Who, collection: Posted, desk: AtDesk, one: Text, other: Text, kind: Text = "text"
+    request: Request, visitor: Who, collection: Posted, service: AtService, one: Text, other: Text, kind: Text = "text"
 ) -> HTMLResponse:
     """The verdict on two texts, or on two stored items."""
     texts = {"one": one, "other": other}
     if kind == "id":
-        views = desk.items([one, other], collection)
+        views = service.items([one, other], collection)
         sides: list[Any] = [{"id": side} for side in (one, other)]
         texts = {name: shown_text(views[side]) for name, side in texts.items() if side in views}
     else:
         sides = [one, other]
-    verdict = desk.ask("recommender.compare", *sides, collection=collection) if len(texts) > 1 else None
+    verdict = service.ask("recommender.compare", *sides, collection=collection) if len(texts) > 1 else None
     values: dict[str, Any] = {"collection": collection, "one": one, "other": other, "kind": kind}
     return page(request, "compare.html", verdict=verdict, texts=texts, missing=verdict is None, **values)
 

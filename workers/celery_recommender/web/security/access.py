@@ -70,7 +70,7 @@ def posted_collection(visitor: Who, collection: Annotated[str, Form(min_length=1
     return _seen(visitor, collection)
 
 
-Asked = Annotated[str, Depends(asked_collection)]
+AskedCollection = Annotated[str, Depends(asked_collection)]
 Posted = Annotated[str, Depends(posted_collection)]
 ANSWERS = [Depends(require(Role.ANSWER)), Depends(require_csrf)]
 """Dependencies of a route that answers."""

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from heapq import nsmallest
 
 from recommender_engine.pipeline.candidates.filtering import Survivors
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.pipeline.recommend.sources.source import passing
 from recommender_engine.recommend.behaviour.decay import POPULAR_HALF_LIFE_MS, TRENDING_HALF_LIFE_MS
 from recommender_engine.recommend.behaviour.together import current
@@ -31,7 +31,7 @@ class Popular:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         if asked.like:
             return False
@@ -42,7 +42,7 @@ class Popular:
         self._add(asked, pool, "trending", TRENDING_HALF_LIFE_MS, count)
         return False
 
-    def _add_survivors(self, asked: Asked, pool: Pool, survivors: Survivors, count: int) -> None:
+    def _add_survivors(self, asked: ResolvedRequest, pool: Pool, survivors: Survivors, count: int) -> None:
         """Of few items that pass, those used most."""
         members = {one.id: one for one in self._store.items.by_number(survivors.seqs.tolist())}
         used = list(self._store.behaviour.named(asked.collection.id, members).values())
@@ -54,7 +54,7 @@ class Popular:
                 weights = {one.id: current(-level, asked.now_ms, half_life_ms) for level, one in most}
                 _add_weights(pool, column, [members[id_] for id_ in weights], weights, best)
 
-    def _add(self, asked: Asked, pool: Pool, column: str, half_life_ms: int, count: int) -> None:
+    def _add(self, asked: ResolvedRequest, pool: Pool, column: str, half_life_ms: int, count: int) -> None:
         best, found, looked_at = 0.0, 0, 0
         while found < count and looked_at < _MOST_LOOKED_AT:
             used = self._store.behaviour.most(asked.collection.id, column, _AT_ONCE, looked_at)
@@ -83,7 +83,7 @@ class Newest:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         if asked.like:
             return False

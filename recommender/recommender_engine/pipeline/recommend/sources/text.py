@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.store import Member, SqliteStore
 
@@ -20,7 +20,7 @@ _OF_EACH = 50
 class TextNeighbours:
     """``text``: the nearest of each example."""
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         more = False
         if asked.like:
@@ -42,7 +42,7 @@ class Interests:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         if asked.like or asked.profile is None or asked.collection.dimension is None:
             return False
@@ -60,7 +60,7 @@ class Interests:
             pool.add("interests", members, [close[member.point] for member in members], because)
         return False
 
-    def _leaders(self, asked: Asked, ids: list[str]) -> list[tuple[Member, Vector]]:
+    def _leaders(self, asked: ResolvedRequest, ids: list[str]) -> list[tuple[Member, Vector]]:
         """The latest item of each interest (leader clustering), the interest with most items first."""
         members = {one.id: one for one in self._store.items.named(asked.collection.id, ids)}
         rows = self._store.items.vector_rows([one.seq for one in members.values()])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.pipeline.recommend.sources.source import passing
 from recommender_engine.recommend.behaviour.together import PartnerList, heaviest, together
 from recommender_engine.store import SqliteStore, UsedItem
@@ -21,7 +21,7 @@ class UsedTogether:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         if asked.like:
             used = [one.used for one in asked.like if one.used is not None]
@@ -43,7 +43,7 @@ class Bridge:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``. The nearest texts are those in the pool: under a filter, of items that pass."""
         if not asked.like or not self._store.behaviour.any_in(asked.collection.id):
             return False
@@ -59,7 +59,7 @@ class Bridge:
 
 def _add(
     store: SqliteStore,
-    asked: Asked,
+    asked: ResolvedRequest,
     pool: Pool,
     term: str,
     used: Iterable[tuple[UsedItem, float]],

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from recommender_engine.pipeline.recommend.asked import Asked
 from recommender_engine.pipeline.recommend.pool import Pool
+from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
 from recommender_engine.pipeline.recommend.sources.source import listed, normalised
 from recommender_engine.recommend.behaviour.neighbours import ProfileWeights, Rings, from_neighbours
 from recommender_engine.store import SqliteStore
@@ -19,7 +19,7 @@ class OwnItems:
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         if asked.like or asked.profile is None or asked.request.known != "keep":
             return False
@@ -35,7 +35,7 @@ class Neighbours:
         self._rows = _Rows(store)
         self._store = store
 
-    def find(self, asked: Asked, pool: Pool, count: int) -> bool:
+    def find(self, asked: ResolvedRequest, pool: Pool, count: int) -> bool:
         """See ``Source``."""
         if asked.like or asked.profile is None:
             return False

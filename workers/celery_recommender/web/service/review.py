@@ -6,8 +6,8 @@ import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from celery_recommender.web.desk.claims import Claims, Given, Held, Pair
-from celery_recommender.web.desk.desk import Desk
+from celery_recommender.web.service.claims import Claims, Given, Held, Pair
+from celery_recommender.web.service.service import Service
 
 _PAGE, _MOST_PAGES = 50, 20
 
@@ -66,16 +66,16 @@ class Reviewer(NamedTuple):
     name: str
 
 
-class ReviewDesk:
+class ReviewService:
     """Gives out pairs and takes answers.
 
     Args:
-        desk: asks and sends.
+        service: asks and sends.
         claims: on pairs.
     """
 
-    def __init__(self, desk: Desk, claims: Claims) -> None:
-        self._desk = desk
+    def __init__(self, service: Service, claims: Claims) -> None:
+        self._service = service
         self.claims = claims
 
     def next_card(self, collection: str, order: str, who: Reviewer) -> Card | None:
@@ -87,7 +87,7 @@ class ReviewDesk:
         after: str | None = None
         skipped = self.claims.skipped(who.browser)
         for _ in range(_MOST_PAGES):
-            page = self._desk.ask(
+            page = self._service.ask(
                 "recommender.review", collection=collection, order=order, after=after, limit=_PAGE
             ) or {"pairs": [], "next": None}
             found = {Pair(collection, one["item"]["id"], one["other"]["id"]): one for one in page["pairs"]}
@@ -102,13 +102,13 @@ class ReviewDesk:
 
     def card_of(self, pair: Pair) -> Card | None:
         """The card of a pair that is not in the queue now; ``None``: one of the two is gone."""
-        views = self._desk.items([pair.one, pair.other], pair.collection)
+        views = self._service.items([pair.one, pair.other], pair.collection)
         if len(views) < 2:
             return None
         ids = ({"id": pair.one}, {"id": pair.other})
-        verdict = self._desk.ask("recommender.compare", *ids, collection=pair.collection)
+        verdict = self._service.ask("recommender.compare", *ids, collection=pair.collection)
         one, other = (Side(id_, _compared(views[id_])) for id_ in (pair.one, pair.other))
-        groups = [self._desk.ask("recommender.group", id_, collection=pair.collection, limit=1) for id_ in pair[1:]]
+        groups = [self._service.ask("recommender.group", id_, collection=pair.collection, limit=1) for id_ in pair[1:]]
         effect = _effect(*groups) if all(groups) else None
         return Card(pair, one, other, verdict["probability"], verdict["reasons"], effect, _key())
 
@@ -131,7 +131,7 @@ class ReviewDesk:
         return outcome
 
     def _send(self, pair: Pair, answer: str, who: Reviewer, key: str) -> dict[str, Any] | None:
-        return self._desk.answer(pair.one, answer, pair.other, pair.collection, who.name, f"web/{key}")
+        return self._service.answer(pair.one, answer, pair.other, pair.collection, who.name, f"web/{key}")
 
     def undo(self, who: Reviewer, sees: Callable[[str], bool]) -> Card | None:
         """Take the last answer of this browser back; the card of its pair, ``None``: there is nothing to take back.

@@ -62,7 +62,7 @@ class Health(NamedTuple):
         return self.state == "running" or (self.state == "silent" and self.age_ms < _GONE_AFTER_MS)
 
 
-class Desk:
+class Service:
     """What the pages ask, and what they send. Safe to be used by several threads.
 
     Args:

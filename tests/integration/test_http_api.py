@@ -1,4 +1,4 @@
-"""The HTTP door over a real server and a real worker."""
+"""The HTTP API over a real server and a real worker."""
 
 from __future__ import annotations
 
@@ -26,65 +26,65 @@ OTHER = {**ONE, "id": "T-2"}
 
 
 @pytest.fixture
-def door(settings: Settings) -> Iterator[httpx.Client]:
+def api(settings: Settings) -> Iterator[httpx.Client]:
     with served(settings) as address, httpx.Client(base_url=f"{address}{PREFIX}", timeout=60) as opened:
         yield opened
 
 
-def test_a_shop_sends_asks_and_is_told_outcomes(owner_process: Owners, client: Client, door: httpx.Client) -> None:
+def test_a_shop_sends_asks_and_is_told_outcomes(owner_process: Owners, client: Client, api: httpx.Client) -> None:
     owner_process().running()
-    first = door.post("/items", params={"wait": 30}, json=ONE)
+    first = api.post("/items", params={"wait": 30}, json=ONE)
     assert (first.status_code, first.json()["outcome"]["data"]["band"]) == (200, "new")
-    copy = door.post("/items", params={"wait": 30}, json=OTHER, headers={"Idempotency-Key": "save-2"})
+    copy = api.post("/items", params={"wait": 30}, json=OTHER, headers={"Idempotency-Key": "save-2"})
     assert copy.json()["outcome"]["data"]["duplicate_of"] == "T-1"
-    again = door.post("/items", params={"wait": 30}, json=OTHER, headers={"Idempotency-Key": "save-2"})
+    again = api.post("/items", params={"wait": 30}, json=OTHER, headers={"Idempotency-Key": "save-2"})
     assert again.json()["outcome"] == copy.json()["outcome"], "a repeat has one effect, and the same answer"
-    by_key = door.get("/outcomes", params={"key": again.json()["key"], "collection": "tickets"})
+    by_key = api.get("/outcomes", params={"key": again.json()["key"], "collection": "tickets"})
     assert by_key.json() == copy.json()["outcome"]
-    assert door.get("/outcomes", params={"key": "never", "collection": "tickets"}).status_code == 404
+    assert api.get("/outcomes", params={"key": "never", "collection": "tickets"}).status_code == 404
 
-    stored, missing = door.get("/items", params={"id": ["T-2", "T-3"], "collection": "tickets"}).json()
+    stored, missing = api.get("/items", params={"id": ["T-2", "T-3"], "collection": "tickets"}).json()
     assert (stored["duplicate_of"], missing) == ("T-1", None)
-    hits = door.post("/search", json={"text": "printer", "collection": "tickets"}).json()
+    hits = api.post("/search", json={"text": "printer", "collection": "tickets"}).json()
     assert [hit["id"] for hit in hits] == ["T-1"]
     bought = {"item": "T-1", "user": "ann", "kind": "buy", "collection": "tickets"}
-    recorded = door.post("/interactions", params={"wait": 30}, json=bought)
+    recorded = api.post("/interactions", params={"wait": 30}, json=bought)
     assert recorded.json()["outcome"]["data"]["kind"] == "buy"
-    listed = door.post("/recommendations", json={"user": "bob", "collection": "tickets"})
+    listed = api.post("/recommendations", json={"user": "bob", "collection": "tickets"})
     assert [one["id"] for one in listed.json()] == ["T-1"]
-    assert door.post("/recommendations", json={"item": "T-9", "collection": "tickets"}).status_code == 404
+    assert api.post("/recommendations", json={"item": "T-9", "collection": "tickets"}).status_code == 404
     shown = {"recommendation_id": listed.json()[0]["recommendation_id"], "items": ["T-1"], "collection": "tickets"}
-    assert door.post("/lists/shown", params={"wait": 30}, json=shown).json()["outcome"]["data"]["repeated"] is False
-    assert [one["lists"] for one in door.get("/hits", params={"collection": "tickets"}).json()] == [1]
-    assert door.get("/hits", params={"collection": "none"}).status_code == 404
-    verdict = door.post("/compare", json={"one": {"id": "T-1"}, "other": {"id": "T-2"}, "collection": "tickets"})
+    assert api.post("/lists/shown", params={"wait": 30}, json=shown).json()["outcome"]["data"]["repeated"] is False
+    assert [one["lists"] for one in api.get("/hits", params={"collection": "tickets"}).json()] == [1]
+    assert api.get("/hits", params={"collection": "none"}).status_code == 404
+    verdict = api.post("/compare", json={"one": {"id": "T-1"}, "other": {"id": "T-2"}, "collection": "tickets"})
     assert verdict.json()["band"] == "duplicate"
 
     wrong = {"id": "T-2", "answer": "different", "other": "T-1", "collection": "tickets", "by": "ann"}
-    answered = door.post("/feedback", params={"wait": 30}, json=wrong)
+    answered = api.post("/feedback", params={"wait": 30}, json=wrong)
     assert answered.json()["outcome"]["data"]["by"].endswith(": ann")
-    unknown = door.post("/feedback", params={"wait": 30}, json={**wrong, "other": "T-9"})
+    unknown = api.post("/feedback", params={"wait": 30}, json={**wrong, "other": "T-9"})
     assert unknown.status_code == 200, "ignored, and told why"
-    many = door.post("/items/bulk", json={"items": [{**ONE, "id": f"B-{number}"} for number in range(200)]})
+    many = api.post("/items/bulk", json={"items": [{**ONE, "id": f"B-{number}"} for number in range(200)]})
     assert many.json()["appended"] == 200
-    assert door.get("/health").json()[0]["state"] == "running"
+    assert api.get("/health").json()[0]["state"] == "running"
     keys = [event["data"]["command"]["key"] for event in client.events_so_far(START) if is_outcome(event)]
     assert len([key for key in keys if key.endswith("/save-2")]) == 1
 
 
-def test_without_an_owner_commands_are_kept_and_questions_say_so(client: Client, door: httpx.Client) -> None:
-    sent = door.post("/items", params={"wait": 0.2}, json=ONE)
+def test_without_an_owner_commands_are_kept_and_questions_say_so(client: Client, api: httpx.Client) -> None:
+    sent = api.post("/items", params={"wait": 0.2}, json=ONE)
     assert (sent.status_code, "outcome" in sent.json()) == (202, False)
-    asked = door.post("/search", json={"text": "printer"})
+    asked = api.post("/search", json={"text": "printer"})
     assert (asked.status_code, asked.json()["error"]["code"]) == (503, "owner_away")
     assert int(asked.headers["retry-after"]) > 0
 
 
 def test_a_full_stream_is_told_with_when_to_try_again(client: Client, settings: Settings) -> None:
     full = settings.replaced(most_waiting=1)
-    with served(full) as address, httpx.Client(base_url=f"{address}{PREFIX}") as door:
-        codes = [door.post("/items", json={**ONE, "id": str(number)}).status_code for number in range(5)]
-        told = door.post("/items", json=ONE)
+    with served(full) as address, httpx.Client(base_url=f"{address}{PREFIX}") as api:
+        codes = [api.post("/items", json={**ONE, "id": str(number)}).status_code for number in range(5)]
+        told = api.post("/items", json=ONE)
     assert 429 in codes
     assert (told.status_code, told.json()["error"]["code"]) == (429, "overloaded")
     assert int(told.headers["retry-after"]) > 0

@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from celery_recommender.web.desk.claims import Claims, Given, Pair
-from celery_recommender.web.desk.desk import Desk
-from celery_recommender.web.desk.review import Reviewer, steps_back
+from celery_recommender.web.service.claims import Claims, Given, Pair
+from celery_recommender.web.service.review import Reviewer, steps_back
+from celery_recommender.web.service.service import Service
 from recommender_engine.items import FeedbackAccepted, GiveFeedback
 
 MOST_AT_ONCE = 200
@@ -59,18 +59,18 @@ class Answered(NamedTuple):
     waiting: int
 
 
-class BulkDesk:
+class BulkService:
     """Answers in bulk. What a preview has shown is what its confirmation answers; both are in Redis, one of a browser.
 
     Args:
-        desk: asks and sends.
+        service: asks and sends.
         claims: on pairs.
         redis: the server.
         prefix: of the keys (``PartitionKeys.web``).
     """
 
-    def __init__(self, desk: Desk, claims: Claims, redis: Redis, prefix: str) -> None:
-        self._desk = desk
+    def __init__(self, service: Service, claims: Claims, redis: Redis, prefix: str) -> None:
+        self._service = service
         self._claims = claims
         self._redis = redis
         self._prefix = prefix
@@ -158,7 +158,7 @@ class BulkDesk:
         """Free pairs; by what an answer is worth, which is the order of the probability of now."""
         after: str | None = None
         for _ in range(_MOST_PAGES):
-            page = self._desk.ask("recommender.review", collection=collection, after=after, limit=_PAGE)
+            page = self._service.ask("recommender.review", collection=collection, after=after, limit=_PAGE)
             if page is None:
                 return
             found = {Pair(collection, one["item"]["id"], one["other"]["id"]): one for one in page["pairs"]}
@@ -176,8 +176,8 @@ class BulkDesk:
             for pair, answer in answers
         ]
         names = iter(keys)
-        self._desk.client.send_many(GiveFeedback.type, data, key=lambda _: next(names))
-        return self._desk.outcomes(keys, collection)
+        self._service.client.send_many(GiveFeedback.type, data, key=lambda _: next(names))
+        return self._service.outcomes(keys, collection)
 
     def _keep(self, what: str, browser: str, value: dict[str, Any], seconds: int) -> None:
         self._redis.set(self._key(what, browser), json.dumps(value), ex=seconds)

@@ -1,4 +1,4 @@
-"""The HTTP door alone: its table of commands, its document, who may call it, and what a failure says."""
+"""The HTTP API alone: its table of commands, its document, who may call it, and what a failure says."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from celery_recommender.web.api.app import PREFIX, create_api
 from celery_recommender.web.api.bodies import MOST_AT_ONCE
 from celery_recommender.web.api.commands import COMMAND_ROUTES, _key
 from celery_recommender.web.app import create_app
-from celery_recommender.web.desk.desk import Desk, Health
 from celery_recommender.web.security.guard import MOST_BYTES
 from celery_recommender.web.security.users import Role, User, UsersFile, hashed_key, new_key
 from celery_recommender.web.security.visitors import Visitor
+from celery_recommender.web.service.service import Health, Service
 from recommender_engine.items.commands import COMMAND_TYPES
 from recommender_engine.items.limits import MAX_KEY_BYTES
 from tests.support.pages import NOWHERE
@@ -54,7 +54,7 @@ def client() -> _Sent:
     return _Sent()
 
 
-def door(client: Client, settings: Settings = NOWHERE, **headers: str) -> TestClient:
+def api(client: Client, settings: Settings = NOWHERE, **headers: str) -> TestClient:
     app = create_app(settings, client)
     return TestClient(app, base_url=f"http://localhost{PREFIX}", headers=headers, raise_server_exceptions=False)
 
@@ -81,7 +81,7 @@ def _refs(value: Any) -> list[str]:
 
 def test_a_body_is_the_data_of_the_command(client: _Sent) -> None:
     item = {"id": "T-1", "text": "printer on fire", "collection": "tickets"}
-    answer = door(client).post("/items", json=item, headers={"Idempotency-Key": "save-17"})
+    answer = api(client).post("/items", json=item, headers={"Idempotency-Key": "save-17"})
     assert answer.status_code == 202
     [(type_, data, key)] = client.sent
     assert (type_, data) == ("item.upsert", item)
@@ -109,7 +109,7 @@ def test_a_body_is_the_data_of_the_command(client: _Sent) -> None:
 def test_a_bad_body_is_told_with_its_field(
     client: _Sent, body: bytes, status: int, code: str, field: str | None
 ) -> None:
-    answer = door(client).post("/items", content=body, headers={"content-type": "application/json"})
+    answer = api(client).post("/items", content=body, headers={"content-type": "application/json"})
     assert answer.status_code == status, answer.text
     error = answer.json()["error"]
     assert (error["code"], error.get("field")) == (code, field), error
@@ -119,25 +119,25 @@ def test_a_bad_body_is_told_with_its_field(
 def test_only_json_is_read(client: _Sent) -> None:
     body = '{"id": "1", "text": "a"}'
     for kind in ("text/plain", "application/x-www-form-urlencoded"):  # what a form of a stranger's page can send
-        answer = door(client).post("/items", content=body, headers={"content-type": kind})
+        answer = api(client).post("/items", content=body, headers={"content-type": kind})
         assert (answer.status_code, answer.json()["error"]["code"]) == (415, "not_json")
     other = {"origin": "http://evil.example", "content-type": "application/json"}
-    assert door(client).post("/items", content=body, headers=other).status_code == 403
+    assert api(client).post("/items", content=body, headers=other).status_code == 403
     assert not client.sent
 
 
 def test_of_many_items_the_good_ones_are_sent(client: _Sent) -> None:
     large = {"id": "5", "text": "a", "attributes": {f"a{number}": ["é" * 500] * 20 for number in range(20)}}
     items = [{"id": "1", "text": "a"}, {"id": "2"}, 3, {"id": "4", "text": "d"}, large]
-    answer = door(client).post("/items/bulk", json={"items": items}, headers={"Idempotency-Key": "k"}).json()
+    answer = api(client).post("/items/bulk", json={"items": items}, headers={"Idempotency-Key": "k"}).json()
     assert answer["appended"] == 2
     codes = [one.get("error", {}).get("code") for one in answer["results"]]
     assert codes == [None, "invalid_value", "wrong_type", None, "too_large"]
     assert [one.get("position") for one in answer["results"]] == ["1-0", None, None, "2-0", None]
     assert [(data["id"], str(key)[24:]) for _, data, key in client.sent] == [("1", "+0/k"), ("4", "+3/k")]
-    too_many = door(client).post("/items/bulk", json={"items": [items[0]] * (MOST_AT_ONCE + 1)})
+    too_many = api(client).post("/items/bulk", json={"items": [items[0]] * (MOST_AT_ONCE + 1)})
     assert (too_many.status_code, too_many.json()["error"]["field"]) == (422, "items")
-    too_long = door(client).post("/items/bulk", content=b" " * (MOST_BYTES + 1))
+    too_long = api(client).post("/items/bulk", content=b" " * (MOST_BYTES + 1))
     assert too_long.status_code == 413
 
 
@@ -152,12 +152,12 @@ def test_a_key_does_what_its_role_and_collections_permit(client: _Sent, tmp_path
 
     def status(role: Role | None, path: str, body: Any, method: str = "POST") -> int:
         headers = {} if role is None else {"authorization": f"Bearer {keys[role]}"}
-        return door(client, settings, **headers).request(method, path, json=body).status_code
+        return api(client, settings, **headers).request(method, path, json=body).status_code
 
     assert status(None, "/items", item) == 401
-    assert door(client, settings, authorization="Bearer rcm_unknown").post("/items", json=item).status_code == 401
+    assert api(client, settings, authorization="Bearer rcm_unknown").post("/items", json=item).status_code == 401
     assert (
-        door(client, settings, authorization=f"Basic {keys[Role.ANSWER]}").post("/items", json=item).status_code == 401
+        api(client, settings, authorization=f"Basic {keys[Role.ANSWER]}").post("/items", json=item).status_code == 401
     )
     assert status(Role.LOOK, "/items", item) == 403
     assert status(Role.ANSWER, "/items", item) == 202
@@ -165,7 +165,7 @@ def test_a_key_does_what_its_role_and_collections_permit(client: _Sent, tmp_path
     assert status(Role.ANSWER, "/items", {"id": "1", "text": "a"}) == 403, "the default collection is another one"
     assert status(Role.LOOK, "/search", {"text": "a", "collection": "products"}) == 403
     many = {"items": [item, {**item, "collection": "products"}]}
-    told = door(client, settings, authorization=f"Bearer {keys[Role.ANSWER]}").post("/items/bulk", json=many).json()
+    told = api(client, settings, authorization=f"Bearer {keys[Role.ANSWER]}").post("/items/bulk", json=many).json()
     assert [one.get("error", {}).get("code") for one in told["results"]] == [None, "refused_collection"]
     assert status(Role.ANSWER, "/items/erase", {"id": "1", "collection": "tickets"}) == 403
     assert status(Role.CONFIGURE, "/items/erase", {"id": "1", "collection": "tickets"}) == 202
@@ -179,12 +179,12 @@ def test_a_key_does_what_its_role_and_collections_permit(client: _Sent, tmp_path
 def test_a_key_that_is_limited_gets_no_counts_of_what_it_does_not_see(
     client: _Sent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Desk, "health", lambda self: [Health("default", "running", items=7)])
+    monkeypatch.setattr(Service, "health", lambda self: [Health("default", "running", items=7)])
     users, counts = UsersFile(tmp_path / "users.json"), {}
     for name, collections in (("limited", ("tickets",)), ("all", ())):
         key = new_key()
         users.put(name, User(key=hashed_key(key), collections=collections))
-        caller = door(client, NOWHERE.replaced(web_users=users.path), authorization=f"Bearer {key}")
+        caller = api(client, NOWHERE.replaced(web_users=users.path), authorization=f"Bearer {key}")
         counts[name] = caller.get("/health").json()[0]["items"]
     assert counts == {"limited": None, "all": 7}
 
@@ -192,7 +192,7 @@ def test_a_key_that_is_limited_gets_no_counts_of_what_it_does_not_see(
 def test_an_answer_names_the_caller(client: _Sent, tmp_path: Path) -> None:
     users, key = UsersFile(tmp_path / "users.json"), new_key()
     users.put("helpdesk", User(key=hashed_key(key), role=Role.ANSWER))
-    caller = door(client, NOWHERE.replaced(web_users=users.path), authorization=f"Bearer {key}")
+    caller = api(client, NOWHERE.replaced(web_users=users.path), authorization=f"Bearer {key}")
     answer = {"id": "2", "other": "1", "answer": "same"}
     for by in ({}, {"by": "helpdesk"}, {"by": "ann"}):
         assert caller.post("/feedback", json={**answer, **by}).status_code == 202
@@ -202,7 +202,7 @@ def test_an_answer_names_the_caller(client: _Sent, tmp_path: Path) -> None:
 def test_a_session_of_the_page_does_not_open_the_door(client: _Sent, tmp_path: Path) -> None:
     users = UsersFile(tmp_path / "users.json")
     users.put("jo", User(role=Role.CONFIGURE))
-    caller = door(client, NOWHERE.replaced(web_users=users.path), cookie="recommender_session=whatever")
+    caller = api(client, NOWHERE.replaced(web_users=users.path), cookie="recommender_session=whatever")
     assert caller.post("/items", json={"id": "1", "text": "a"}).status_code == 401
     assert "set-cookie" not in caller.get("/openapi.json").headers
 
@@ -234,8 +234,8 @@ def test_behind_a_proxy_its_user_calls_whatever_else_the_request_carries(client:
     item = {"id": "1", "text": "a"}
     proxied = {"x-user": "ann", "x-recommender-proxy-secret": "s" * 32}
     for authorization in ("Basic YTpi", "Bearer of.the.proxy"):
-        look = door(client, settings, **proxied, authorization=authorization)
+        look = api(client, settings, **proxied, authorization=authorization)
         assert look.post("/items", json=item).status_code == 403, "ann only looks"
         assert look.get("/openapi.json").status_code == 200
-    assert door(client, settings, authorization=f"Bearer {key}").post("/items", json=item).status_code == 202
-    assert door(client, settings, authorization="Bearer of.the.proxy").post("/items", json=item).status_code == 401
+    assert api(client, settings, authorization=f"Bearer {key}").post("/items", json=item).status_code == 202
+    assert api(client, settings, authorization="Bearer of.the.proxy").post("/items", json=item).status_code == 401

@@ -9,7 +9,7 @@ from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 
 from celery_recommender.client import Client
-from celery_recommender.web.desk.desk import Desk, Health, OwnerAway
+from celery_recommender.web.service.service import Health, OwnerAway, Service
 from tests.support.pages import NOWHERE
 
 
@@ -23,10 +23,10 @@ def test_a_question_that_is_not_answered_says_how_the_owner_is(
         raise error
 
     monkeypatch.setattr(client, "ask", ask)
-    desk = Desk(NOWHERE, client)
-    monkeypatch.setattr(desk, "_health", lambda partition: Health(partition, "running"))
+    service = Service(NOWHERE, client)
+    monkeypatch.setattr(service, "_health", lambda partition: Health(partition, "running"))
     with pytest.raises(OwnerAway, match=r"running|unreachable"):
-        desk.ask("recommender.get", "a", collection="default")
+        service.ask("recommender.get", "a", collection="default")
 
 
 def test_an_owner_that_is_late_is_still_asked() -> None:
