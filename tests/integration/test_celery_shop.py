@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sqlite3
@@ -27,13 +26,13 @@ APP = "shop.celery_app"
 def promised() -> list[str]:
     """What the README shows, of each command."""
     blocks: list[str] = re.findall(r"```text\n(.*?)```", (SHOP / "README.md").read_text(), re.DOTALL)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     return blocks
 
 
 def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
     with running(make_server("embedded", tmp_path / "server")) as server:
-        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", deliver_task="shop.tasks.on_similar")
+        settings = Settings(redis_url=server.url, state_dir=tmp_path / "state", deliver_task="shop.tasks.on_event")
         place = {
             "directory": SHOP,
             "environment": {"REDIS_URL": celery_url(server.url), "SHOP_DATABASE": str(tmp_path / "shop.sqlite3")},
@@ -43,7 +42,7 @@ def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
         with own.start(), owner.start():
             own.wait_ready()
             owner.wait_ready()
-            for module, expected in zip(("shop", "shop.pages"), promised(), strict=True):
+            for module, expected in zip(("shop", "shop.pages", "shop.table"), promised(), strict=True):
                 shown = subprocess.run(
                     [sys.executable, "-m", module],
                     cwd=SHOP,
@@ -57,4 +56,5 @@ def test_the_shop_prints_what_its_readme_says(tmp_path: Path) -> None:
             assert owner.terminate() == 0
             assert own.terminate() == 0
     with closing(sqlite3.connect(tmp_path / "shop.sqlite3")) as database:
-        assert json.loads(database.execute("SELECT ids FROM similar WHERE product='p4'").fetchone()[0]) == ["p2"]
+        kept = database.execute("SELECT count(*) FROM similar WHERE product='p1' OR ids LIKE '%p1%'").fetchone()
+        assert kept == (0,), "what is deleted is gone, also from lists"

@@ -92,7 +92,7 @@ class Settings(BaseModel):
         deliver_queue: its queue; empty: as the app routes that task (``task_routes``, or its default queue).
         deliver_retry_s: how long a delivery waits for an unreachable broker; then, or after three attempts if waiting
             does not help (a missing queue), it becomes a dead letter.
-        deliver_types: event types to deliver, comma-separated; (``recommender.item.processed.v1`` …).
+        deliver_types: event types to deliver, comma-separated; by default those that change what is shown of an item.
         webhooks: TOML file of HTTP endpoints that events are sent to; empty: none.
         webhook_secret: signs the requests to endpoints that have no ``secret_file`` (``whsec_`` and Base64).
         webhook_retry_s: how old an event becomes while its endpoint fails; then it is given up.
@@ -165,7 +165,13 @@ class Settings(BaseModel):
     deliver_task: str = ""
     deliver_queue: str = ""
     deliver_retry_s: Annotated[float, Field(gt=0)] = 86_400.0
-    deliver_types: tuple[str, ...] = ("recommender.item.processed.v1", "recommender.recommendations.updated.v1")
+    deliver_types: tuple[str, ...] = (
+        "recommender.item.processed.v1",
+        "recommender.item.revised.v1",
+        "recommender.item.patched.v1",
+        "recommender.item.deleted.v1",
+        "recommender.recommendations.updated.v1",
+    )
     webhooks: Path | None = None
     webhook_secret: Annotated[str, Field(repr=False)] = ""
     webhook_retry_s: Annotated[float, Field(gt=0)] = 86_400.0

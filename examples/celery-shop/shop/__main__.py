@@ -1,8 +1,7 @@
 """``python -m shop``: publish five products, then print what the shop knows about them."""
 
-import time
-
-from shop import catalogue
+from celery_recommender import Client
+from shop import table
 from shop.tasks import publish_product
 
 PRODUCTS = (
@@ -13,8 +12,12 @@ PRODUCTS = (
     ("p5", "Espresso machine mini", "Pump and steam wand in a small machine for espresso", 119.0, "kitchen"),
 )
 
+# Lists of all products are told when they change. In earnest once a minute is enough.
+PUSH = {"items": True, "min_interval_seconds": 1}
+
 
 def main() -> None:
+    Client().send("collection.configured", {"collection": "products", "settings": {"push": PUSH}})
     for (
         id_,
         title,
@@ -25,13 +28,7 @@ def main() -> None:
         attributes = {"price": price, "category": category, "stock": 5}
         product = {"id": id_, "title": title, "description": description, **attributes}
         publish_product.delay(product).get(timeout=60)
-    deadline = time.monotonic() + 30
-    while any(product["ids"] is None for product in catalogue.everything()) and time.monotonic() < deadline:
-        time.sleep(0.1)  # the events come by the shop's own queue, behind the results
-    for product in catalogue.everything():
-        remark = f"same as {product['duplicate_of']}" if product["duplicate_of"] else ""
-        similar = " ".join(product["ids"] or ())
-        print(f"{product['id']}  {product['state']:7}  {product['title']:22}  similar: {similar:9}  {remark}".rstrip())
+    table.main()
 
 
 if __name__ == "__main__":

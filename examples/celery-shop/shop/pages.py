@@ -1,5 +1,6 @@
 """``python -m shop.pages``: what pages show while customers buy, and prices, stock and products change."""
 
+from shop import catalogue
 from shop.celery_app import app
 
 IN_STOCK = {"stock": {"$gt": 0}}
@@ -36,6 +37,7 @@ def main() -> None:
     page("running, without p1", filter={**IN_STOCK, "category": "running"})
     grinder = {"title": "Coffee grinder for espresso", "description": "Grinds beans for an espresso machine"}
     new = {"price": 79.0, "category": "kitchen", "stock": 2}
+    catalogue.save({"id": "p2", "title": "Coffee grinder", "price": 79.0})
     call("ingest", {"collection": "products", "id": "p2", "fields": grinder, "attributes": new})
     page("product page of p3, p2 changed", item="p3")
 
