@@ -11,16 +11,21 @@ import kubernetes_validate
 import pytest
 import yaml
 from click.testing import CliRunner
+from fastapi.testclient import TestClient
 from prometheus_client import CollectorRegistry
 
 from celery_recommender.cli import main
+from celery_recommender.client import Client
 from celery_recommender.owner.telemetry.health import serve_health
 from celery_recommender.owner.telemetry.status import Status
 from celery_recommender.settings import PREFIX, Settings, variable
+from celery_recommender.web.app import create_app
+from tests.support.pages import NOWHERE
 from tests.support.servers import free_port
 
 BASE = Path(__file__).parents[2] / "deploy/kubernetes/base"
 KUSTOMIZATION: dict[str, Any] = yaml.safe_load((BASE / "kustomization.yaml").read_text())
+WITH_PROBES = {"recommender-owner": "metrics", "recommender-embed-worker": "metrics", "recommender-web": "http"}
 CRDS = ("keda.sh/",)  # whose schemas come with no release of Kubernetes
 
 Document = dict[str, Any]
@@ -59,7 +64,7 @@ def test_the_kustomization_lists_every_file() -> None:
     assert {path.name for path in BASE.glob("*.yaml")} == {"kustomization.yaml", *KUSTOMIZATION["resources"]}
     assert KUSTOMIZATION["kind"] == "Kustomization"
     names = [(one["kind"], one["metadata"]["name"]) for one in DOCUMENTS]
-    assert len(set(names)) == len(names) == 7
+    assert len(set(names)) == len(names) == 9
 
 
 @pytest.mark.parametrize("release", ["1.29", "1.34"])
@@ -88,27 +93,44 @@ def test_variables_are_settings_and_accepted() -> None:
         Settings.from_environment({**ours, "RECOMMENDER_REDIS_URL": "redis://redis:6379/0"}).require_member()
 
 
-def test_probes_ask_paths_and_ports_that_are_served() -> None:
-    (owner,) = [one for one in WORKLOADS if one["kind"] == "StatefulSet"]
-    container = _container(owner)
-    (port,) = container["ports"]
-    assert str(port["containerPort"]) == CONFIG["RECOMMENDER_METRICS_PORT"]
+def test_every_workload_has_probes_on_the_port_that_it_serves() -> None:
+    assert {workload["metadata"]["name"] for workload in WORKLOADS} == WITH_PROBES.keys()
     assert CONFIG["RECOMMENDER_METRICS_HOST"] == "0.0.0.0"
-    probes = {name: probe["httpGet"] for name, probe in container.items() if name.endswith("Probe")}
-    assert {name: probe["path"] for name, probe in probes.items()} == {
-        "startupProbe": "/livez",
-        "livenessProbe": "/livez",
-        "readinessProbe": "/readyz",
-    }
-    assert {probe["port"] for probe in probes.values()} == {port["name"]}
+    for workload in WORKLOADS:
+        container, environment = _container(workload), _environment(workload)
+        (port,) = container["ports"]
+        name = workload["metadata"]["name"]
+        assert port["name"] == WITH_PROBES[name]
+        served = {"recommender-embed-worker": "EMBED_METRICS_PORT", "recommender-web": "WEB_PORT"}
+        assert str(port["containerPort"]) == environment[PREFIX + served.get(name, "METRICS_PORT")]
+        probes = {kind: probe["httpGet"] for kind, probe in container.items() if kind.endswith("Probe")}
+        assert probes == {
+            "startupProbe": {"path": "/livez", "port": port["name"]},
+            "livenessProbe": {"path": "/livez", "port": port["name"]},
+            "readinessProbe": {"path": "/readyz", "port": port["name"]},
+        }
+
+
+def test_the_page_answers_probes_without_a_user_or_a_name_of_a_host() -> None:
+    settings = NOWHERE.replaced(web_host="0.0.0.0", web_users=Path("users"))
+    with TestClient(create_app(settings, Client(settings)), base_url="http://10.1.2.3:8080") as pod:
+        assert pod.get("/livez").json() == {"live": True}
+        unready = pod.get("/readyz")
+        assert (unready.status_code, unready.json()["ready"]) == (503, False)
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(pod.app.state.service.client.redis, "ping", lambda: True)  # type: ignore[attr-defined]
+            assert pod.get("/readyz").json() == {"ready": True}
+
+
+def test_probes_of_owner_and_embed_workers_ask_paths_that_are_served() -> None:
     from http.client import HTTPConnection
 
     number = free_port()
     stop = serve_health("127.0.0.1", number, CollectorRegistry(), Status(60))
     try:
-        for probe in probes.values():
+        for path in ("/livez", "/readyz"):
             connection = HTTPConnection("127.0.0.1", number, timeout=5)
-            connection.request("GET", probe["path"])
+            connection.request("GET", path)
             assert connection.getresponse().status in (200, 503)
             connection.close()
     finally:
@@ -119,20 +141,26 @@ def test_selectors_reach_the_pods_they_mean() -> None:
     labels = {one["metadata"]["name"]: one["spec"]["template"]["metadata"]["labels"] for one in WORKLOADS}
     for workload in WORKLOADS:
         assert workload["spec"]["selector"]["matchLabels"].items() <= labels[workload["metadata"]["name"]].items()
-    for kind, wanted in (("Service", "recommender-owner"), ("PodDisruptionBudget", "recommender-embed-worker")):
-        (found,) = [one for one in DOCUMENTS if one["kind"] == kind]
+    selecting = [one for one in DOCUMENTS if one["kind"] in ("Service", "PodDisruptionBudget")]
+    assert [one["metadata"]["name"] for one in selecting] == [
+        "recommender-owner",
+        "recommender-embed-worker",
+        "recommender-web",
+    ]
+    for found in selecting:
         selector = found["spec"]["selector"]
-        assert selector.get("matchLabels", selector).items() <= labels[wanted].items()
+        assert selector.get("matchLabels", selector).items() <= labels[found["metadata"]["name"]].items()
     (policy,) = [one for one in DOCUMENTS if one["kind"] == "NetworkPolicy"]
     (expression,) = policy["spec"]["podSelector"]["matchExpressions"]
     assert sorted(expression["values"]) == sorted(one[expression["key"]] for one in labels.values())
+    (rule,) = policy["spec"]["ingress"]
+    assert {port["port"] for port in rule["ports"]} == set(WITH_PROBES.values())
 
 
 def test_the_owner_is_one_with_volumes_that_its_settings_name() -> None:
     (owner,) = [one for one in WORKLOADS if one["kind"] == "StatefulSet"]
     assert owner["spec"]["replicas"] == 1
-    (service,) = [one for one in DOCUMENTS if one["kind"] == "Service"]
-    assert owner["spec"]["serviceName"] == service["metadata"]["name"]
+    assert owner["spec"]["serviceName"] in {one["metadata"]["name"] for one in DOCUMENTS if one["kind"] == "Service"}
     mounted = {one["mountPath"]: one["name"] for one in _container(owner)["volumeMounts"]}
     claims = {one["metadata"]["name"] for one in owner["spec"]["volumeClaimTemplates"]}
     environment = _environment(owner)
@@ -186,8 +214,9 @@ def test_keda_watches_the_queue_of_the_embed_workers() -> None:
         "cooldownPeriod",
         "triggers",
     }
-    (target,) = [one for one in WORKLOADS if one["kind"] == "Deployment"]
-    assert scaled["spec"]["scaleTargetRef"] == {"name": target["metadata"]["name"]}
+    named = scaled["spec"]["scaleTargetRef"]["name"]
+    (target,) = [one for one in WORKLOADS if one["metadata"]["name"] == named]
+    assert _container(target)["args"] == ["embed-worker"]
     assert "replicas" not in target["spec"], "or each apply would undo what KEDA has decided"
     (trigger,) = scaled["spec"]["triggers"]
     assert trigger["type"] == "redis"
@@ -205,6 +234,9 @@ def test_the_page_creates_the_secret_that_is_read() -> None:
     command = re.search(r"create secret generic (\S+)((?:\s|\\|--from-literal=\S+)*)", page)
     assert command
     made = set(re.findall(r"--from-literal=(\w+)=", command[2]))
+    (users,) = [one["secret"] for one in _pod(WORKLOADS[-1])["volumes"] if "secret" in one]
+    assert f"create secret generic {users['secretName']} --from-file=users=" in page
+    assert _environment(WORKLOADS[-1])["RECOMMENDER_WEB_USERS"] == "/etc/recommender/users"
     read = {
         (one["valueFrom"]["secretKeyRef"]["name"], one["valueFrom"]["secretKeyRef"]["key"])
         for workload in WORKLOADS

@@ -121,6 +121,8 @@ class Settings(BaseModel):
         embed_workers: approximate number of embed workers (``recommender embed-worker``), which get batches of texts
             ahead of time; 0: the owner embeds.
         embed_queue: their Celery queue.
+        embed_metrics_port: port for ``/livez``, ``/readyz`` and ``/metrics`` of ``recommender embed-worker``, on
+            ``metrics_host``; of several on one machine the first has it. 0: none.
         embed_timeout_s: an unanswered batch goes to another embed worker after this time; sooner, if recent ones were
             much faster. At most a quarter of ``hang_after_s`` counts.
         suspect_after: number of consecutive deaths over a batch after which it is searched for the fatal message.
@@ -194,6 +196,7 @@ class Settings(BaseModel):
     hang_after_s: Annotated[float, Field(gt=0)] = 300.0
     embed_workers: Annotated[int, Field(ge=0, le=256)] = 0
     embed_queue: str = "recommender-embed"
+    embed_metrics_port: Annotated[int, Field(ge=0, le=65535)] = 0
     embed_timeout_s: Annotated[float, Field(gt=0)] = 30.0
     suspect_after: Annotated[int, Field(ge=1)] = 3
     web_host: str = "127.0.0.1"

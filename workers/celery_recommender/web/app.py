@@ -13,6 +13,7 @@ from fastapi.staticfiles import StaticFiles
 
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
+from celery_recommender.web import probes
 from celery_recommender.web.api import reference
 from celery_recommender.web.api.app import PREFIX, create_api
 from celery_recommender.web.pages import answers, bulk, feed, items, letters, login, overview, review, search
@@ -59,6 +60,7 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     for page in _ROUTERS:
         app.include_router(page.router, dependencies=[Depends(visitor_of)])
     app.include_router(login.router)
+    app.include_router(probes.router)
     state.api = create_api(state.service, state.visitors)
     app.mount(PREFIX, state.api)
     app.mount("/static", _Static(directory=STATIC), name="static")
