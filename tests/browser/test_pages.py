@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Watched, World, shot
+from tests.browser.conftest import Watched, World, sample_items, shot
 from tests.support.command_line import call
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
 
+BANDS = ("duplicate", "review", "similar", "new")
 EVIL = "<script>alert(1)</script>"
 HTML = '<html><body><p>Broken <b>kettle</b></p><img src="http://192.0.2.7/x.png" onerror="alert(2)"></body></html>'
 PAGES = {
@@ -27,6 +31,10 @@ PAGES = {
     "feed": ("/feed", "#feed-empty"),
     "answers": ("/answers?collection=tickets", "h1"),
     "letters": ("/letters", "h1"),
+    "bulk": ("/review/bulk?collection=tickets&percent=60", ".hit, .empty"),
+    "settings": ("/settings?collection=tickets", "#preview"),
+    "pictures": ("/map?collection=tickets", ".picture"),
+    "files": ("/files?collection=tickets", "h1"),
 }
 CONTROLS = """[...document.querySelectorAll("a, button, input:not([type=hidden]), select, textarea, summary")]
     .filter((one) => one.checkVisibility())"""
@@ -171,7 +179,7 @@ def test_a_telephone_shows_every_page_without_scrolling_sideways(chromium: Brows
     for name in PAGES:
         opened(page, name)
         wide[name] = page.evaluate("document.documentElement.scrollWidth")
-        if name in {"overview", "review"}:
+        if name in {"overview", "review", "settings", "pictures"}:
             shot(page, f"{name}-360")
     context.close()
     assert {name: width for name, width in wide.items() if width > 360} == {}
@@ -188,3 +196,86 @@ def test_everything_is_reached_by_tab_and_seen_where_it_is(page: Page) -> None:
             assert place < 0 or outline != "none", "where the focus is can be seen"
             reached.add(place)
         assert len(reached - {-1}) == wanted, name
+
+
+def then(page: Page) -> dict[str, int]:
+    return {band: int(page.locator(f'[data-then="{band}"]').inner_text()) for band in BANDS}
+
+
+def test_the_slider_says_at_once_what_tune_says_and_changes_nothing_until_it_is_saved(page: Page, world: World) -> None:
+    page.goto("/settings?collection=products")
+    before = world.client.preview("products")
+    assert before is not None
+    assert then(page) == before["bands"], "where it stands nothing would change"
+    for target in (0.9, 0.99):
+        with page.expect_response("**/settings/preview?**"):
+            page.get_by_label("Precision of flagged duplicates").fill(str(round(target * 1000)))
+        expect(page.locator("#preview .chosen")).to_contain_text(f"{target * 100:.1f}")
+        asked = {"target_precision": target}
+        now, moved = world.client.preview("products", target_precision=0.95), world.client.preview("products", **asked)
+        assert now is not None
+        assert moved is not None
+        expected = {band: now["bands"][band] + moved["preview"][band] - now["preview"][band] for band in BANDS}
+        assert then(page) == {band: max(0, count) for band, count in expected.items()}
+    with page.expect_response("**/settings/preview?**"):
+        page.get_by_label("Precision of flagged duplicates").fill("900")
+    page.get_by_role("button", name="Replay exactly").click()
+    expect(page.locator("#job.done")).to_be_visible(timeout=60_000)
+    replayed = {band: int(page.locator(f'[data-replayed="{band}"]').inner_text()) for band in BANDS}
+    tuned = call(world.settings, "tune", "products", "target_precision=0.9", "--json")
+    assert replayed == json.loads(tuned.stdout)["bands"]["then"]
+    expect(page.locator("#preview .chosen")).to_contain_text("90.0")
+    off = {band: abs(count - replayed[band]) for band, count in then(page).items()}
+    assert max(off.values()) <= 0.05 * sum(replayed.values()), "groups and the budget alone tell them apart"
+    shot(page, "settings-replayed")
+    assert world.client.preview("products")["settings"] == before["settings"], "nothing is changed"  # type: ignore[index]
+    page.get_by_role("button", name="Save").click()
+    page.wait_for_url("**/settings?collection=products")
+    after = world.client.preview("products")
+    assert after is not None
+    assert after["settings"] == {**before["settings"], "target_precision": 0.9}, "all others are kept"
+
+
+def test_a_map_is_drawn(page: Page) -> None:
+    page.goto("/map?collection=tickets")
+    page.get_by_role("button", name="Draw the map").click()
+    expect(page.locator("svg.plane circle").first).to_be_visible(timeout=60_000)
+    assert page.locator("svg.plane circle").count() > 300
+    shot(page, "map")
+
+
+def test_a_german_file_goes_up_and_comes_back(page: Page, tmp_path: Path) -> None:
+    file = tmp_path / "Störungen März.csv"
+    rows = sample_items("tickets")[:300]
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
+    writer.writerow(["Nummer", "Betreff", "Beschreibung", "Erstellt am"])
+    for number, one in enumerate(rows):
+        fields = one["fields"]
+        moment = f"{1 + number % 28:02d}.03.2026 07:{number % 60:02d}"
+        writer.writerow([one["id"], fields["title"], f"{fields['description']} Grüße, Jörg", moment])
+    file.write_bytes(out.getvalue().encode("cp1252", "replace"))
+    page.goto("/files?collection=upload")
+    page.locator("input[type=file]").set_input_files(file)
+    page.get_by_role("button", name="Upload").click()
+    expect(page.locator(".lead")).to_contain_text("300 rows")
+    assert page.locator("select[name=time_field]").input_value() == "Erstellt am"
+    expect(page.locator(".hit time").first).to_have_text("2026-03-01 07:00:00 UTC")
+    shot(page, "file-draft")
+    with page.expect_response("**/file/columns"):
+        page.locator('input[name=texts][value="Betreff"]').uncheck()
+    expect(page.locator(".hit .first")).to_have_count(0)
+    with page.expect_response("**/file/columns"):
+        page.locator('input[name=texts][value="Betreff"]').check()
+    expect(page.locator(".hit .first").first).to_be_visible()
+    page.get_by_role("button", name="Send 300 rows").click()
+    expect(page.locator("#job.done")).to_be_visible(timeout=60_000)
+    shot(page, "file-done")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert download.value.suggested_filename.startswith("enriched-St")
+    text = Path(download.value.path()).read_bytes().decode("cp1252")
+    enriched = list(csv.DictReader(io.StringIO(text), delimiter=";"))
+    assert [row["Nummer"] for row in enriched] == [one["id"] for one in rows]
+    assert {row["error"] for row in enriched} == {""}
+    assert {row["band"] for row in enriched} >= {"duplicate", "review", "similar"}

@@ -57,6 +57,8 @@ FULL = {
     "RECOMMENDER_WEB_HOSTS": "tickets.example.com,tickets",
     "RECOMMENDER_WEB_USERS": "/etc/recommender/users.json",
     "RECOMMENDER_WEB_SESSION_HOURS": "8",
+    "RECOMMENDER_WEB_FILES_MIB": "128",
+    "RECOMMENDER_WEB_FILES_HOURS": "6",
     "RECOMMENDER_WEB_PROXY_HEADER": "X-Forwarded-User",
     "RECOMMENDER_WEB_PROXY_PEERS": "10.0.0.7,10.1.0.0/16",
     "RECOMMENDER_WEB_PROXY_SECRET": "secret",

@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import TextColumn
 
 from celery_recommender.cli import common
-from celery_recommender.cli.data.enrich import _error_of
 from celery_recommender.cli.doctor import command as doctor
 from celery_recommender.cli.input import outcomes
 from celery_recommender.cli.main import _refusal
@@ -19,6 +18,7 @@ from celery_recommender.cli.operate import stats
 from celery_recommender.cli.output.event_lines import event_line, laid_out
 from celery_recommender.cli.run import demo
 from celery_recommender.cli.verdicts import questions
+from celery_recommender.frames.verdicts import error_of
 
 MARKUP = "[/x] [red]a[/] :smile: \\[b]"
 CONTROLS = "\x1b[31m\x9b2J\r\n\u202e\x7f"
@@ -176,18 +176,18 @@ def test_an_error_is_one_line() -> None:
 @pytest.mark.parametrize("type_", ["recommender.item.processed.v1", "recommender.command.rejected.v1", "unheard.of"])
 def test_an_erased_outcome_is_an_error_of_its_row(type_: str) -> None:
     command = {"id": "1-0", "key": "run 1"}
-    found = _error_of(7, {"type": type_, "data": {"command": command, "erased": True}})
+    found = error_of(7, {"type": type_, "data": {"command": command, "erased": True}})
     assert found is not None
     assert (found.number, found.error) == (7, "erased meanwhile")
 
 
 def test_other_outcomes_of_a_row() -> None:
     rejected = {"command": {}, "code": "empty_text", "message": "nothing to see"}
-    found = _error_of(1, {"type": "recommender.command.rejected.v1", "data": rejected})
+    found = error_of(1, {"type": "recommender.command.rejected.v1", "data": rejected})
     assert found is not None
     assert (found.error, found.kind) == ("empty_text: nothing to see", "empty_text")
-    assert _error_of(1, {"type": "recommender.item.processed.v1", "data": {"command": {}}}) is None
-    assert "24 hours" in str(_error_of(1, None))
+    assert error_of(1, {"type": "recommender.item.processed.v1", "data": {"command": {}}}) is None
+    assert "24 hours" in str(error_of(1, None))
 
 
 GROUP = {"group": "g1", "items": ["a", "b"], "other_group": "g2", "canonical_id": "c", "size": 2}

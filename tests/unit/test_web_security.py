@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -119,6 +120,46 @@ def test_every_page_knows_its_visitor(tmp_path: Path) -> None:
         ("/login", "get"),
         ("/login", "post"),
     }
+
+
+def test_every_route_asks_for_its_role_and_keeps_to_the_collections_of_its_user(tmp_path: Path) -> None:
+    """Of every route that there is: what changes something is refused to who may look, and other collections to all."""
+    users = UsersFile(tmp_path / "users.json")
+    users.put("look", User(role=Role.LOOK))
+    users.put("shop", User(role=Role.CONFIGURE, collections=("shop",)))
+    secret = "of the proxy"
+    proxy = {"web_proxy_header": "X-User", "web_proxy_secret": secret, "web_users": users.path}
+    app = create_app(NOWHERE.replaced(**proxy), Client(NOWHERE))
+    document = app.openapi()["paths"]
+    open_to_all = {"/login", "/logout", "/compare", "/feed", "/feed/stream"}
+    no_collection = {"/settings/preview": {"target": "900"}}
+
+    def asked(user: str, path: str, method: str, **fields: str) -> httpx.Response:
+        caller = TestClient(app, base_url="http://localhost", headers={"X-User": user, PROOF_HEADER: secret})
+        token = re.search(r'"X-CSRF-Token": "([0-9a-f]+)"', caller.get("/feed").text)
+        assert token is not None
+        given = {"params": fields} if method == "get" else {"data": {"csrf": token[1], **fields}}
+        return caller.request(method.upper(), path, **given)  # type: ignore[arg-type]
+
+    changing = [path for path, methods in document.items() if "post" in methods and path not in open_to_all]
+    assert len(changing) >= 12
+    for path in changing:
+        told = asked("look", path, "post")
+        assert (told.status_code, "does not permit" in told.text) == (403, True), path
+    about_one = {
+        (path, method)
+        for path, methods in document.items()
+        for method, operation in methods.items()
+        if path not in open_to_all and any(one["name"] == "collection" for one in operation.get("parameters", ()))
+    }
+    reading = sorted(path for path, method in about_one if method == "get")
+    assert len(reading) >= 12
+    for path in reading:
+        told = asked("shop", path, "get", collection="tickets", **no_collection.get(path, {}))
+        assert (told.status_code, "do not have access" in told.text) == (403, True), path
+    for path in ("/answer", "/review/answer", "/review/undo", "/settings", "/settings/replay", "/map", "/compare"):
+        told = asked("shop", path, "post", collection="tickets")
+        assert (told.status_code, "do not have access" in told.text) == (403, True), path
 
 
 def test_a_flood_of_passwords_is_refused_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -131,6 +131,8 @@ class Settings(BaseModel):
         web_hosts: names under which browsers reach it, comma-separated, beside ``localhost`` and addresses.
         web_users: file of its users, which ``recommender web user add`` writes; empty: none, on loopback only.
         web_session_hours: how long a user stays logged in.
+        web_files_mib: MiB of Redis that uploaded files and what is made of them may take together; one, a quarter.
+        web_files_hours: how long files and jobs of the page are kept.
         web_proxy_header: header in which a proxy that authenticates names the user (``X-Forwarded-User``); empty: none.
         web_proxy_peers: addresses and networks of that proxy, comma-separated: the header counts from there only.
         web_proxy_secret: … and only with this secret in ``X-Recommender-Proxy-Secret``. One of the two is needed.
@@ -204,6 +206,8 @@ class Settings(BaseModel):
     web_hosts: tuple[str, ...] = ()
     web_users: Path | None = None
     web_session_hours: Annotated[float, Field(gt=0, le=8760)] = 12.0
+    web_files_mib: Annotated[int, Field(ge=1, le=2048)] = 64
+    web_files_hours: Annotated[float, Field(gt=0, le=8760)] = 24.0
     web_proxy_header: str = ""
     web_proxy_peers: tuple[str, ...] = ()
     web_proxy_secret: Annotated[str, Field(repr=False)] = ""

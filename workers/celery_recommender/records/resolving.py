@@ -75,6 +75,21 @@ def resolve_mapping(reader: RecordReader, options: MappingOptions) -> ItemMappin
     )
 
 
+def further_columns(reader: RecordReader, mapping: ItemMapping) -> MappingOptions:
+    """The mapping as options, with the columns taken along that look like a date, a price or a brand."""
+    columns = Columns(reader.columns, reader.sample(waiting=True))
+    used = filter(None, [mapping.id_field, mapping.timestamp_field, *mapping.text_fields, *mapping.attributes])
+    unused = columns.unused(used)
+    date = next((name for name, option in unused.items() if option == "--timestamp-field"), None)
+    return MappingOptions(
+        id_field=mapping.id_field,
+        text_fields=mapping.text_fields,
+        attributes=(*mapping.attributes, *(name for name in unused if name != date)),
+        timestamp_field=mapping.timestamp_field or date,
+        collection=mapping.collection,
+    )
+
+
 class _Given(NamedTuple):
     """The columns that were named, as they are spelt in the file."""
 

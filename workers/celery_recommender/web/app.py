@@ -16,7 +16,22 @@ from celery_recommender.settings import Settings
 from celery_recommender.web import probes
 from celery_recommender.web.api import reference
 from celery_recommender.web.api.app import PREFIX, create_api
-from celery_recommender.web.pages import answers, bulk, feed, items, letters, login, overview, review, search
+from celery_recommender.web.jobs import enriching, mapping, replaying
+from celery_recommender.web.jobs.runner import Runner
+from celery_recommender.web.jobs.store import JobStore
+from celery_recommender.web.pages import (
+    answers,
+    bulk,
+    collection,
+    feed,
+    files,
+    items,
+    letters,
+    login,
+    overview,
+    review,
+    search,
+)
 from celery_recommender.web.security.access import visitor_of
 from celery_recommender.web.security.cookies import Cookies
 from celery_recommender.web.security.exposure import is_loopback
@@ -33,9 +48,12 @@ from celery_recommender.web.shown.rendering import STATIC, Rendering
 from celery_recommender.web.shown.strings import LANGUAGES
 from celery_recommender.web.telling import tell_errors
 
-_ROUTERS = (overview, review, bulk, items, search, feed, answers, letters, reference)
+_ROUTERS = (overview, review, bulk, items, search, feed, answers, collection, files, letters, reference)
 _THREADS = 32
+_STOPS_WITHIN_S = 2.0
 _YEAR_S = 31_536_000
+_MIB = 1 << 20
+_FORM_BYTES = 64 * 1024  # of an upload beside its file
 
 
 def create_app(settings: Settings, client: Client) -> FastAPI:
@@ -53,6 +71,15 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     claims = Claims(client.redis, client.keys.web)
     state.review = ReviewService(state.service, claims)
     state.bulk = BulkService(state.service, claims, client.redis, client.keys.web)
+    state.jobs = JobStore(client.redis, client.keys.web, settings.web_files_mib * _MIB, settings.web_files_hours)
+    state.runner = Runner(
+        state.jobs,
+        {
+            enriching.KIND: enriching.enriching(state.service),
+            replaying.KIND: replaying.replaying(state.service, settings),
+            mapping.KIND: mapping.mapping(state.service),
+        },
+    )
     state.letters = Letters(client.redis, settings)
     sessions = Sessions(client.redis, client.keys.web, settings.web_session_hours)
     state.visitors = Visitors(settings, sessions)
@@ -65,7 +92,8 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     app.mount(PREFIX, state.api)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Cookies, visitors=state.visitors, languages=LANGUAGES)
-    app.add_middleware(Guard, hosts=settings.web_hosts, loopback=is_loopback(settings.web_host))
+    larger = {"/files": state.jobs.most_file_bytes + _FORM_BYTES}
+    app.add_middleware(Guard, hosts=settings.web_hosts, loopback=is_loopback(settings.web_host), larger=larger)
     tell_errors(app)
     return app
 
@@ -83,7 +111,9 @@ class _Static(StaticFiles):
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = _THREADS
+    app.state.runner.start()
     yield
+    app.state.runner.stop(_STOPS_WITHIN_S)
     app.state.feed.close()
     app.state.letters.close()
     app.state.service.client.close()

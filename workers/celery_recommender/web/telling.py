@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from celery_recommender.broker.commands.admission import Overloaded
+from celery_recommender.web.jobs.store import NoRoom
 from celery_recommender.web.security.visitors import LogInFirst, Refused
 from celery_recommender.web.service.service import OwnerAway
 from celery_recommender.web.shown.rendering import Rendering
@@ -23,6 +24,7 @@ def tell_errors(app: FastAPI) -> None:
     app.exception_handler(LogInFirst)(_log_in_first)
     app.exception_handler(Refused)(_refused)
     app.exception_handler(OwnerAway)(_away)
+    app.exception_handler(NoRoom)(_no_room)
     app.exception_handler(RedisError)(_server_away)
     app.exception_handler(Overloaded)(_overloaded)
     app.exception_handler(InvalidCommand)(_invalid)
@@ -54,6 +56,10 @@ async def _away(request: Request, error: OwnerAway) -> Response:
 async def _server_away(request: Request, error: RedisError) -> Response:
     log.warning("web.server_away", extra={"error": f"{type(error).__name__}: {error}"})
     return _told(request, "owner_unreachable", 503)
+
+
+async def _no_room(request: Request, error: NoRoom) -> Response:
+    return _told(request, "no_room", 507)
 
 
 async def _overloaded(request: Request, error: Overloaded) -> Response:

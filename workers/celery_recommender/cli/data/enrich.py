@@ -3,37 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import islice
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import click
 from rich.progress import Progress
 
-from celery_recommender.celery.tasks.questions import Get, Outcomes, Recommend
+from celery_recommender.celery.tasks.questions import Outcomes
 from celery_recommender.cli.asking import Ask, ask_here, owner_or_state, require_answers, require_server
 from celery_recommender.cli.common import json_option, load_settings, out, print_json, printable, progress_bar
 from celery_recommender.cli.data.themes import themes_of
 from celery_recommender.cli.input.checkpoint import Checkpoint, accounted, file_identity, say_where_it_goes_on
 from celery_recommender.cli.input.mapping_options import FileOptions, agree, estimated_rows, mapping_options, opened
 from celery_recommender.cli.input.policies import settings_of, settings_option
-from celery_recommender.cli.input.sending import OwnerGone, acceptable, rejected, send_rows, upsert, wait_until_decided
+from celery_recommender.cli.input.sending import OwnerGone, acceptable, send_rows, upsert, wait_until_decided
 from celery_recommender.cli.input.stored import changed_settings, gathered
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.remembered import remember
 from celery_recommender.client import Client
-from celery_recommender.frames.columns import ADDED, added_cells, noted
-from celery_recommender.records import BadRow, Dialect, ItemRow, Items, open_writer, scan_columns
+from celery_recommender.frames.columns import ADDED
+from celery_recommender.frames.verdicts import RowVerdicts, VerdictRow
+from celery_recommender.records import Dialect, Items, open_writer, scan_columns
 from celery_recommender.replaying import commands, replayed
 from recommender_engine.errors import ConfigurationError
 
 THEME = "theme"
 """The column that ``--themes`` adds."""
-
-_Row = tuple[Mapping[str, Any], dict[str, Any]]  # cells of IN, and added cells without the prefix
 
 _BLOCK = 200
 _FORWARDED_WITHIN_S, _POLL_S = 30.0, 0.2
@@ -98,10 +97,10 @@ def enrich(
         ):
             task = bar.add_task("written", total=tally.rows)
             about = _themes(ask, given.collection) if themes else None
-            answers = _Answers(ask, run.key, tally, given.collection, similar, about)
-            for rows in _enriched(source, given, answers):
-                for cells, added_cells in rows:
-                    writer.write({**cells, **{prefix + name: value for name, value in added_cells.items()}})
+            answers = RowVerdicts(ask, given.collection, run.key, tally.replaced, similar)
+            for rows in _enriched(source, given, answers, tally, about):
+                for row in rows:
+                    writer.write({**row.cells, **{prefix + name: value for name, value in row.added.items()}})
                 bar.advance(task, len(rows))
     run.finish()
     remember(load_settings(), given.collection)
@@ -232,97 +231,22 @@ def _wait_for_last(ask: Ask, checkpoint: Checkpoint, collection: str) -> None:
         time.sleep(_POLL_S)
 
 
-def _enriched(source: str, given: FileOptions, answers: _Answers) -> Iterator[list[_Row]]:
+def _enriched(
+    source: str, given: FileOptions, answers: RowVerdicts, tally: Tally, about: Mapping[str, str] | None
+) -> Iterator[list[VerdictRow]]:
     """Some rows at a time, each with its verdict or with its error."""
     with opened(source, given) as (reader, mapping):
         items = Items(reader, mapping, given.on_repeat, acceptable)
         while rows := list(islice(items, _BLOCK)):
-            yield answers.beside(rows)
+            found = answers.beside(rows)
+            for one in found:
+                if one.rejected is not None:
+                    tally.reject(one.rejected)
+                if about is not None:
+                    one.added[THEME] = None if one.item_id is None else about.get(one.item_id)
+            yield found
 
 
 def _themes(ask: Ask, collection: str) -> dict[str, str]:
     """The words of the theme of each item that is in one."""
     return {id_: ", ".join(theme.label) for theme in themes_of(ask, collection).themes for id_ in theme.members}
-
-
-class _Answers:
-    """Asks for the verdicts on rows."""
-
-    def __init__(
-        self,
-        ask: Ask,
-        key: Callable[[int], str] | None,
-        tally: Tally,
-        collection: str,
-        similar: int,
-        about: Mapping[str, str] | None,
-    ) -> None:
-        self._ask = ask
-        self._key = key
-        self._tally = tally
-        self._collection = collection
-        self._similar = similar
-        self._about = about
-
-    def beside(self, rows: Sequence[ItemRow]) -> list[_Row]:
-        """The rows with their verdicts."""
-        ids = [one.item["id"] for one in rows if not isinstance(one.item, BadRow)]
-        outcomes = self._outcomes(rows)
-        views = dict(zip(ids, self._ask(Get, ids, collection=self._collection), strict=True))
-        found = self._ask(Recommend, ids, collection=self._collection, limit=self._similar or 1)
-        hits = dict(zip(ids, found, strict=True))
-        return [
-            self._with_theme(one, self._row(one, outcome, views, hits))
-            for one, outcome in zip(rows, outcomes, strict=True)
-        ]
-
-    def _outcomes(self, rows: Sequence[ItemRow]) -> list[dict[str, Any] | None]:
-        if self._key is None:
-            return [None] * len(rows)
-        keys = [self._key(one.row.number) for one in rows]
-        found: list[dict[str, Any] | None] = self._ask(Outcomes, keys, collection=self._collection)
-        return found
-
-    def _with_theme(self, one: ItemRow, row: _Row) -> _Row:
-        cells, added = row
-        if self._about is not None:
-            id_ = None if isinstance(one.item, BadRow) or added["band"] is None else one.item["id"]
-            added[THEME] = None if id_ is None else self._about.get(id_)
-        return cells, added
-
-    def _row(
-        self,
-        one: ItemRow,
-        outcome: Mapping[str, Any] | None,
-        views: Mapping[str, Mapping[str, Any] | None],
-        hits: Mapping[str, Sequence[Mapping[str, Any]] | None],
-    ) -> _Row:
-        if isinstance(one.item, BadRow):
-            return _written(one, error=one.item.error)
-        if (later := self._tally.replaced.get(one.row.number)) is not None:
-            return _written(one, error=f"row {later} has the same id, and has replaced it")
-        id_ = one.item["id"]
-        bad = None if self._key is None else _error_of(one.row.number, outcome)
-        if bad is None and views[id_] is None:
-            bad = BadRow(one.row.number, "the item was deleted meanwhile", "deleted")
-            if self._key is None:
-                bad = BadRow(one.row.number, "the collection does not have it: not sent, or deleted", "not_there")
-        if bad is not None:
-            self._tally.reject(bad)
-            return _written(one, error=bad.error)
-        similar = [hit["id"] for hit in hits[id_] or []][: self._similar]
-        novelty = None if outcome is None else outcome["data"].get("novelty")
-        return _written(one, view=views[id_], similar=similar, novelty=novelty, error=noted(one.remarks))
-
-
-def _error_of(row: int, event: Mapping[str, Any] | None) -> BadRow | None:
-    if event is None:
-        return BadRow(row, "no outcome is known any more (they are kept for 24 hours)", "outcome_unknown")
-    if event["data"].get("erased"):  # an erased event keeps its type only
-        return BadRow(row, "erased meanwhile", "erased")
-    return rejected(row, event)
-
-
-def _written(one: ItemRow, **added: Any) -> _Row:
-    """The cells of the row, and those that are added: a column of the input may have the name of an added one."""
-    return one.row.values, added_cells(**added)

@@ -12,9 +12,10 @@ from celery_recommender.broker.events.outcomes import in_run
 from celery_recommender.cli.common import BAND_STYLES, counted, err, out, print_json, printable, progress_bar
 from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.mapping_options import estimated_rows
-from celery_recommender.cli.input.sending import Making, OwnerGone, rejected, send_rows, wait_until_decided
+from celery_recommender.cli.input.sending import Making, OwnerGone, send_rows, wait_until_decided
 from celery_recommender.cli.input.tally import Tally, show
 from celery_recommender.client import Client
+from celery_recommender.frames.verdicts import rejected
 from celery_recommender.records import ItemRow, RecordReader
 from recommender_engine.items import CommandForwarded, EntryId, ItemDeleted, ItemProcessed
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from celery_recommender.cli.input.checkpoint import Checkpoint
 from celery_recommender.cli.input.tally import Tally
 from celery_recommender.client import Client
 from celery_recommender.records import BadRow, ItemRow
-from recommender_engine.items import CommandRejected, DeleteItem, EntryId, RecordInteraction, UpsertItem
+from recommender_engine.items import DeleteItem, EntryId, RecordInteraction, UpsertItem
 from recommender_engine.items.commands import validate
 
 Making = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
@@ -111,14 +111,6 @@ def _commands(items: Iterable[ItemRow], checkpoint: Checkpoint, tally: Tally, co
             continue
         type_, data = command(one.item)
         yield _Row(number, collection_of(data), command_fields(type_, data, key=checkpoint.key(number)))
-
-
-def rejected(row: int, event: Mapping[str, Any]) -> BadRow | None:
-    """The row of a command that was rejected, with the reason; ``None`` for any other event."""
-    if event["type"] != CommandRejected.type:
-        return None
-    data = event["data"]
-    return BadRow(row, f"{data['code']}: {data['message']}", data["code"])
 
 
 def wait_until_decided(client: Client, position: EntryId) -> Iterator[int]:

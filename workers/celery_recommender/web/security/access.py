@@ -35,10 +35,19 @@ async def require_csrf(request: Request, visitor: Who) -> None:
     Raises:
         Refused: it does not.
     """
+    await _require_csrf(request, visitor, files=0)
+
+
+async def require_csrf_of_upload(request: Request, visitor: Who) -> None:
+    """The same for a form with a file."""
+    await _require_csrf(request, visitor, files=1)
+
+
+async def _require_csrf(request: Request, visitor: Visitor, files: int) -> None:
     sent: Any = request.headers.get(CSRF_HEADER)
-    if sent is None:
-        form = await request.form(max_files=0, max_fields=_MOST_FIELDS)
-        sent = form.get("csrf", "")
+    if sent is None or files:
+        form = await request.form(max_files=files, max_fields=_MOST_FIELDS)
+        sent = form.get("csrf", "") if sent is None else sent
     if not isinstance(sent, str) or not hmac.compare_digest(sent.encode(), visitor.csrf.encode()):
         raise Refused("refused_csrf")
 
@@ -74,5 +83,7 @@ AskedCollection = Annotated[str, Depends(asked_collection)]
 Posted = Annotated[str, Depends(posted_collection)]
 ANSWERS = [Depends(require(Role.ANSWER)), Depends(require_csrf)]
 """Dependencies of a route that answers."""
+UPLOADS = [Depends(require(Role.ANSWER)), Depends(require_csrf_of_upload)]
+"""Dependencies of a route that takes a file: its role is checked before the body is read."""
 CONFIGURES = [Depends(require(Role.CONFIGURE)), Depends(require_csrf)]
 """Dependencies of a route that changes settings, or drops messages."""

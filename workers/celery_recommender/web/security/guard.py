@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -45,13 +45,17 @@ class Guard:
     Args:
         app: the application.
         hosts: names under which the page is reached.
+        larger: size of a request's body by path, where it may be larger than `MOST_BYTES`.
         loopback: whether it listens on loopback only, where other addresses are refused too.
     """
 
-    def __init__(self, app: ASGIApp, hosts: Sequence[str], *, loopback: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, hosts: Sequence[str], *, loopback: bool, larger: Mapping[str, int] | None = None
+    ) -> None:
         self._app = app
         self._hosts = {"localhost", *(host.lower() for host in hosts)}
         self._loopback = loopback
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer it."""
@@ -59,13 +63,14 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope["method"], headers)
+        most = self._larger.get(scope["path"], MOST_BYTES)
+        refusal = self._refusal(scope["method"], headers, most)
         if refusal is not None:
             await refusal(scope, receive, _with_headers(send))
             return
-        await self._app(scope, _bounded(receive), _with_headers(send))
+        await self._app(scope, _bounded(receive, most), _with_headers(send))
 
-    def _refusal(self, method: str, headers: Headers) -> PlainTextResponse | None:
+    def _refusal(self, method: str, headers: Headers, most: int) -> PlainTextResponse | None:
         host = headers.get("host", "")
         if not self._is_ours(host):
             return PlainTextResponse(
@@ -75,8 +80,8 @@ class Guard:
         if method not in _READS and not _same_origin(host, headers):
             return PlainTextResponse("The request comes from another page.\n", 403)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > MOST_BYTES:
-            return PlainTextResponse(f"At most {MOST_BYTES} bytes are accepted.\n", 413)
+        if not length.isdigit() or int(length) > most:
+            return PlainTextResponse(f"At most {most} bytes are accepted.\n", 413)
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -116,7 +121,7 @@ def _with_headers(send: Send) -> Send:
     return wrapped
 
 
-def _bounded(receive: Receive) -> Receive:
+def _bounded(receive: Receive, most: int) -> Receive:
     """A body without a length is cut off at the bound: what is cut is no form and no JSON."""
     size = 0
 
@@ -125,7 +130,7 @@ def _bounded(receive: Receive) -> Receive:
         message = await receive()
         if message["type"] == "http.request":
             size += len(message.get("body", b""))
-            if size > MOST_BYTES:
+            if size > most:
                 return {"type": "http.disconnect"}
         return message
 

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from celery_recommender.web.shown import pictures
 from celery_recommender.web.shown.highlights import mark_of, pieces
 from celery_recommender.web.shown.rates import series
-from celery_recommender.web.shown.strings import LANGUAGES, preferred, string
+from celery_recommender.web.shown.strings import LANGUAGES, preferred, string, table
 
 ROOM = Path(__file__).parents[1]
 STATIC = ROOM / "static"
@@ -31,6 +31,9 @@ NAVIGATION = (
     ("/compare", "compare", True),
     ("/feed", "feed", True),
     ("/answers", "answers", True),
+    ("/files", "files", True),
+    ("/map", "map", True),
+    ("/settings", "settings", True),
     ("/letters", "letters", False),
     ("/api", "api", False),
 )
@@ -54,6 +57,7 @@ class Rendering:
             pieces=pieces,
             mark_of=mark_of,
             pictures=pictures,
+            failures={key for key in table() if key.startswith("failed_")},
             series=series,
             languages=LANGUAGES,
             navigation=NAVIGATION,
