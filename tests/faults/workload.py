@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
+from celery_recommender.broker.coordination.proofs import Proofs
 from celery_recommender.owner.delivery.replies import reply_address
 from recommender_engine.items import DEFAULT_MODEL, EntryId
 from tests.support.encoders import SECOND, FixedEncoders
@@ -45,11 +46,13 @@ class Workload(NamedTuple):
         return self.log[-1][0]
 
     def append(self, redis: Redis) -> None:
-        """Put it into the commands stream, with the requests of the callers."""
+        """Put it into the commands stream, with the requests of the callers, and proofs of those that need one."""
+        proofs = Proofs(redis, KEYS)
+        signed = [(id_, proofs.signed(one) if str(one["type"]).startswith("model.") else one) for id_, one in self.log]
         with redis.pipeline() as pipe:
             for task_id in self.callers:
                 pipe.hset(KEYS.replies, task_id, json.dumps({"id": task_id, "task": "recommender.ingest"}))
-            for id_, fields in self.log:
+            for id_, fields in signed:
                 pipe.xadd(KEYS.commands, dict(fields), id=str(id_))  # type: ignore[arg-type]
             pipe.execute()
 
@@ -219,7 +222,7 @@ class _Writer:
         """The model of a collection changes, and back; a worker without the second model rejects that."""
         encoder = FixedEncoders().encoder(model)
         data = {"collection": "tickets", "model": model, "digest": encoder.identity.fingerprint}
-        self._add(f"model.{what}", data)
+        self._add(f"model.{what}", data, key=f"change {len(self._log)}")
 
     def _subscribe(self) -> None:
         """The list of an item or a user is to be told; time passes, so that others are told now."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterator, Sequence
-from concurrent.futures import wait
+from concurrent.futures import Future, wait
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,7 +42,7 @@ def items(log: Log, count: int, start: int = 0) -> list[Entry]:
 
 
 def build(one: Recommender) -> None:
-    while one.second_models.build(7):
+    while one.second_models.build():
         if (part := one.second_models._slice) is not None:
             wait([part.future])
 
@@ -71,7 +71,7 @@ def test_a_second_model_is_built_beside_and_promoted_and_rolled_back() -> None:
     assert data_of(proposed)["type"] == "recommender.model.proposed.v1"
     assert data_of(proposed)["dimension"] == 128
     assert second(one)["left"] == 30
-    one.second_models.build(7)
+    one.second_models.build()
     one.process(items(log, 5, 30))  # intake goes on; what arrives has its turn as well
     build(one)
     assert second(one) == {
@@ -134,6 +134,11 @@ def history(log: Log) -> list[Entry]:
     return [*entries, *items(log, 5, 31), about(log, "proposed", DEFAULT_MODEL), *items(log, 3, 36)]
 
 
+@pytest.fixture(autouse=True)
+def small_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(second_models, "LEAST", 3)
+
+
 @pytest.mark.parametrize(
     ("size", "slices", "restarted"), [(1, 1, False), (7, 0, True), (7, 3, True), (500, 3, False), (3, 1, True)]
 )
@@ -145,7 +150,7 @@ def test_neither_batches_nor_slices_nor_restarts_change_an_event(
     for batch in batches(history(Log()), size):
         told += lines(one.process(batch))
         for _ in range(slices):
-            one.second_models.build(2)
+            one.second_models.build()
         if restarted:
             one.close()
             one = engine(tmp_path)
@@ -243,7 +248,7 @@ def test_an_erasure_takes_the_vectors_of_both_models() -> None:
 def test_an_item_that_is_erased_while_it_is_embedded_leaves_no_vector() -> None:
     one, log = engine(), Log()
     one.process([log.upsert("a", "the lamp flickers"), log.upsert("b", "a parcel"), about(log, "proposed")])
-    assert one.second_models.build(500)  # begun
+    assert one.second_models.build()  # begun
     one.process([log.erase("a")])
     build(one)
     assert models_of(one) == {LIVE.identity.fingerprint: 1, NEW.identity.fingerprint: 1}
@@ -292,13 +297,13 @@ def test_a_model_that_ends_processes_is_given_up(tmp_path: Path) -> None:
     one = engine(tmp_path)
     one.process([*items(log, 9), about(log, "proposed")])
     for _ in range(second_models.MOST_TRIES):
-        assert one.second_models.build(2), "begun, and never finished"
+        assert one.second_models.build(), "begun, and never finished"
         one.close()
         one = engine(tmp_path)
-    one.second_models.build(2)
+    one.second_models.build()
     one.close()
     one = engine(tmp_path)
-    assert not one.second_models.build(2)
+    assert not one.second_models.build()
     stopped = second(one)
     assert stopped is not None
     assert stopped["stopped"] == "failed"
@@ -314,7 +319,7 @@ def test_a_model_that_is_not_here_stops_nothing_else(tmp_path: Path) -> None:
     one.process([*items(log, 5), about(log, "proposed")])
     one.close()
     one = opened(tmp_path, LIVE, matcher=LearnedMatcher)
-    assert not one.second_models.build(5)
+    assert not one.second_models.build()
     assert second(one)["stopped"] == "unknown_model"
     assert len(one.process(items(log, 2, 5))) == 2
     assert code(one.process([about(log, "promoted")])) == "unknown_model"
@@ -397,3 +402,37 @@ def test_a_page_of_items_has_their_vectors_by_the_second_model() -> None:
     one.process([about(log, "dropped")])
     with pytest.raises(InvalidCommand, match="no second model"):
         one.export(second=True)
+
+
+def test_slices_catch_up_with_what_arrives_under_any_load() -> None:
+    """A slice is as large as what was decided while the one before was embedded, however many batches that were."""
+    one, log = engine(), Log()
+    one.process([*items(log, 30), about(log, "proposed")])
+    held: list[Future[Any]] = []
+    begin = one.second_models._embedding.begin_texts
+
+    def holding(*args: Any, **more: Any) -> Future[Any]:
+        held.append(begin(*args, **more))
+        return held[-1]
+
+    one.second_models._embedding.begin_texts = holding  # type: ignore[method-assign]
+    one.second_models.build()
+    left = []
+    for start in range(30, 70, 10):
+        for n in range(start, start + 10):
+            one.process(items(log, 1, n))
+            one.second_models._slice = replace_future(one, undone := Future())
+            one.second_models.build(1)
+            assert not undone.done()
+        one.second_models._slice = replace_future(one, held[-1])
+        wait([held[-1]])
+        one.second_models.build(0)
+        left.append(second(one)["left"])
+    assert left == sorted(left, reverse=True)
+    assert left[-1] < left[0]
+
+
+def replace_future(one: Recommender, future: Future[Any]) -> Any:
+    part = one.second_models._slice
+    assert part is not None
+    return part._replace(future=future)

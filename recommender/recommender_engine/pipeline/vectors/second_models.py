@@ -26,6 +26,9 @@ from recommender_engine.text import clean
 
 log = event_log(__name__)
 
+LEAST = 16
+"""Texts of a slice besides twice as many as were decided since the last one began: under any load those that arrive are
+caught up with, and those that were there too."""
 LOOKED_AT = 500
 """Items that are looked at for a slice."""
 MOST_TRIES = 3
@@ -55,6 +58,7 @@ class SecondModels:
         self._store = store
         self._embedding = embedding
         self._slice: _Slice | None = None
+        self._decided = 0  # since it was begun
         self._begun: set[tuple[int, str]] = set()  # by this process
         self._loaded: set[str] = set()
         self._here = False  # whether the next slice is embedded in this process
@@ -102,14 +106,17 @@ class SecondModels:
         found = self._store.vectors.find(one.model, key, shared_part(key))
         return None if found is None else found.vector
 
-    def build(self, most: int) -> bool:
+    def build(self, decided: int = 0) -> bool:
         """Store the slice that was embedded, and begin the next; whether one is being embedded.
 
         Args:
-            most: texts of a slice.
+            decided: how many commands were decided since the last call.
         """
+        self._decided += decided
         if self._slice is not None and (not self._slice.future.done() or not self._finish(self._slice)):
             return self._slice is not None
+        most = LEAST + 2 * self._decided
+        self._decided = 0
         return any(self._begin(one, most) for one in list(self._found.values()))
 
     def complete(self, name: str) -> bool:

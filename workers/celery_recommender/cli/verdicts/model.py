@@ -25,6 +25,8 @@ from recommender_engine.embedding import KNOWN_MODELS, ModelRegistry, Registered
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import CommandRejected, EntryId, ModelDropped, ModelPromoted, ModelProposed
 
+_FEW = 500
+"""Items that the switch itself embeds: those that have just arrived, of which there are always some."""
 _Sending = Callable[[Client], EntryId]
 _SENTENCES = {
     ModelProposed.type: "{model} is the second model of {collection!r}: {items:,} items to embed"
@@ -120,7 +122,7 @@ def propose(context: click.Context, name: str, collection: str, *, as_json: bool
 
 @model.command()
 @click.option("--collection", default="default", show_default=True, help="Whose model is to change.")
-@click.option("--now", is_flag=True, help="Also while items have yet to be embedded: the stream waits for them.")
+@click.option("--now", is_flag=True, help="Also while more than 500 items have yet to be embedded: the stream waits.")
 @json_option
 @click.pass_context
 def promote(context: click.Context, collection: str, *, now: bool, as_json: bool) -> None:
@@ -129,7 +131,7 @@ def promote(context: click.Context, collection: str, *, now: bool, as_json: bool
     second = _second(settings, collection)
     if second["stopped"]:
         raise click.ClickException(f"{second['model']} has stopped ({second['stopped']}): propose it again")
-    if second["left"] and not now:
+    if second["left"] > _FEW and not now:
         raise click.ClickException(
             f"{second['left']:,} items have yet to be embedded (recommender model status): wait, or promote --now"
         )

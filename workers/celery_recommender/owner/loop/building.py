@@ -13,17 +13,15 @@ from recommender_engine.items import Entry, PromoteModel
 
 log = event_log(__name__)
 
-_LEAST = 16
-"""Texts of a slice besides as many as were decided: so those that arrive are caught up with under any load."""
 _SOON_S = 0.02
 
 
 class Building:
-    """Has the engine embed slices.
+    """Has the engine embed slices, beside it.
 
     Args:
         engine: knows which collections have a second model.
-        hang_after_s: a slice that takes longer ends the process, as a batch does.
+        hang_after_s: storing a slice for longer ends the process, as a batch does.
     """
 
     def __init__(self, engine: Recommender, hang_after_s: float) -> None:
@@ -38,8 +36,8 @@ class Building:
             decided: how many commands were decided since the last call.
         """
         try:
-            with watched(limit_s(self._hang_after_s, _LEAST + decided)):
-                self._more = self._engine.second_models.build(_LEAST + decided)
+            with watched(limit_s(self._hang_after_s, 1)):
+                self._more = self._engine.second_models.build(decided)
         except StateFull as error:
             self._more = False
             log.error("owner.disk_full", extra={"error": naming(error)})
