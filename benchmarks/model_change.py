@@ -1,8 +1,8 @@
 """A collection changes its model while items arrive at a steady rate: how long it takes, and what the items notice.
 
 In this process, as an owner does it: an item is decided, then a slice is stored and the next begun. There is no server
-and no model: the encoders are deterministic, so that the change itself is measured. Exit code 1 when an event is missing,
-or decided by a model that it should not be.
+and no model: the encoders are deterministic, so that the change itself is measured. Exit code 1 when an event is
+missing, or decided by a model that it should not be.
 """
 
 from __future__ import annotations

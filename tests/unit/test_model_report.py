@@ -7,12 +7,15 @@ from typing import Any
 import click
 import pytest
 
-from celery_recommender.celery.tasks.questions import Answers, Export
+from celery_recommender.celery.tasks.questions import Answers, Export, Stats
 from celery_recommender.cli.verdicts.model_report import both_sides, neighbours_kept, replays, told
+from celery_recommender.cli.verdicts.trained_models import missing
 from recommender_engine import Recommender
 from recommender_engine.items import DEFAULT_MODEL
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.testing import DeterministicEncoder
+from recommender_engine.training.examples import item_digest
+from recommender_engine.training.manifest import Manifest
 from tests.support.engine import Log, opened
 
 LIVE, BLIND = DeterministicEncoder(64), DeterministicEncoder(64, max_tokens=2)
@@ -76,3 +79,19 @@ def test_without_answers_or_a_second_model_there_is_little_to_say() -> None:
     assert one.settings()["default"].model != DEFAULT_MODEL
     assert told(sides.now, lambda count: None, None) is None
     assert neighbours_kept(sides) is None
+
+
+def test_a_model_is_stale_when_items_that_it_was_trained_on_are_gone() -> None:
+    log, one = Log(), opened()
+    one.process([log.upsert("a", "a lamp"), log.upsert("b", "a parcel")])
+
+    def answer(task: Any, **asked: Any) -> Any:
+        return one.stats() if task is Stats else ask(one)(task, **asked)
+
+    items = tuple(item_digest("default", id_) for id_ in ("a", "b"))
+    manifest = Manifest.model_construct(collection="default", items=items)
+    assert missing(answer, manifest) == 0
+    one.process([log.erase("a")])
+    assert missing(answer, manifest) == 1
+    one.process([log.add("collection.deleted", collection="default")])
+    assert missing(answer, manifest) == 2

@@ -17,6 +17,7 @@ from celery_recommender.cli.common import json_option, load_settings, out, print
 from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.verdicts.model_report import both_sides, neighbours_kept, replays, told
+from celery_recommender.cli.verdicts.trained_models import items_gone
 from celery_recommender.cli.verdicts.tune import show, summary
 from celery_recommender.client import Client
 from celery_recommender.replaying import commands
@@ -85,18 +86,28 @@ def add(path: Path, name: str | None, *, as_json: bool) -> None:
 
 
 @model.command("list")
+@click.option("--check", is_flag=True, help="Look up the items that models were trained on: this reads collections.")
 @json_option
-def list_(*, as_json: bool) -> None:
-    """Show the registered models."""
-    found = ModelRegistry(load_settings().registered_models).models().values()
+def list_(*, check: bool, as_json: bool) -> None:
+    """Show the registered models.
+
+    With --check a model is stale when items that `recommender train` trained it on were deleted or erased since.
+    """
+    settings = load_settings()
+    registry = ModelRegistry(settings.registered_models)
+    found = list(registry.models().values())
+    gone: dict[str, int | None] = {}
+    if check:
+        gone = {one.name: items_gone(settings, registry.directory / one.folder) for one in found}
     if as_json:
-        print_json([_as_json(one) for one in found])
+        print_json([{**_as_json(one), **({"items_gone": gone[one.name]} if check else {})} for one in found])
         return
     table = Table(box=None, pad_edge=False)
-    for column in ("name", "digest", "dimensions", "tokens"):
+    for column in ("name", "digest", "dimensions", "tokens", *(("trained on",) if check else ())):
         table.add_column(column, no_wrap=True)
     for one in found:
-        table.add_row(*map(printable, (one.name, one.digest, str(one.dimension), str(one.max_tokens))))
+        cells = [one.name, one.digest, str(one.dimension), str(one.max_tokens)]
+        table.add_row(*map(printable, [*cells, _trained_on(gone[one.name])] if check else cells))
     out.print(table if found else "no registered models: recommender model add PATH")
 
 
@@ -219,6 +230,12 @@ def report(collection: str, last: int, *, as_json: bool) -> None:
             out.print(f"answered pairs, {name}: {figures}")
     if sides.left_out:
         out.print(f"{sides.left_out:,} items were left out: they have yet to be embedded")
+
+
+def _trained_on(gone: int | None) -> str:
+    if gone is None:
+        return "no collection"
+    return f"stale: {gone:,} items are gone" if gone else "items that are all here"
 
 
 def _figure(value: float | None) -> str:
