@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from heapq import heappop, heappush, nsmallest
 
-from recommender_engine.items import Entry, ItemCommand, TickClock
+from recommender_engine.items import Band, Entry, ItemCommand, TickClock
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import Collection, SqliteStore, StoredItem
 
@@ -45,6 +45,8 @@ class Expiry:
     def due(self, entry: Entry) -> Iterator[tuple[Collection, list[StoredItem]]]:
         """Items to delete before ``entry`` is handled, by collection: some of the earliest, and those that it names.
 
+        What a named item is in review with is deleted too: the command has to meet the verdict without it.
+
         The caller deletes what it yields before it takes the next.
         """
         self._expire_until(entry.time_ms)
@@ -61,7 +63,7 @@ class Expiry:
             if left:  # all are deleted
                 self._remove_expired_rows(collection)
         for collection, rows in self._named(entry):
-            if expired := [row for row in rows if row.at_ms <= collection.expired_ms]:
+            if expired := self._expired_beside(collection, rows):
                 yield collection, expired
 
     def groups_named(self, entry: Entry) -> Iterator[tuple[Collection, list[str]]]:
@@ -169,6 +171,13 @@ class Expiry:
             rows = [row for id_ in ids if (row := self._store.items.get(collection.id, id_)) is not None]
             if rows:
                 yield collection, sorted(rows, key=lambda row: row.seq)
+
+    def _expired_beside(self, collection: Collection, named: Sequence[StoredItem]) -> list[StoredItem]:
+        """The expired ones of these items and of those with which they are in review, in order of arrival."""
+        verdicts = [row.verdict for row in named]
+        matched = [one.matched_seq for one in verdicts if one.band is Band.REVIEW and one.matched_seq is not None]
+        rows = {row.seq: row for row in named} | self._store.items.by_seq(matched)
+        return [rows[seq] for seq in sorted(rows) if rows[seq].at_ms <= collection.expired_ms]
 
     def _rows(self, seqs: Sequence[int]) -> list[StoredItem]:
         rows = self._store.items.by_seq(seqs)
