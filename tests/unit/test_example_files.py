@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 
+from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.cli.asking import ask_here
 from celery_recommender.cli.input.mapping_options import FileOptions
 from celery_recommender.cli.learning.answers import answered_in
 from celery_recommender.cli.learning.example_files import ExampleFiles, read_examples
 from celery_recommender.settings import Settings
-from recommender_engine import Recommender
+from recommender_engine import Recommender, open_recommender
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import Split
 from recommender_engine.training.examples import Shape, item_digest, text_digest
+from recommender_engine.training.manifest import read_manifest
 from tests.support.command_line import call
 from tests.support.engine import Log
 from tests.support.tiny_models import phrases, tiny_model
@@ -236,3 +238,28 @@ def test_a_cross_encoder_is_compared_with_a_bi_encoder(tiny: Path, tmp_path: Pat
     judge = found["cross_encoder"]
     assert 0 < judge["figure"] <= 1
     assert judge["hours_for_10000"] == pytest.approx(49_995_000 / judge["per_second"] / 3600, rel=1e-3)
+
+
+def test_the_command_trains_on_the_answers_of_a_collection(tiny: Path, tmp_path: Path, log: Log) -> None:
+    """Read from the state, since no worker runs; what the model was trained on is told by digests alone."""
+    settings = Settings(state_dir=tmp_path / "state", models=(f"tiny={tiny}",), encoder="torch-float32")
+    engine = open_recommender(settings.partition_dir, catalogue(settings), partition=settings.partition)
+    texts = phrases(12)
+    engine.process([log.add("collection.configured", collection="default", settings={"model": "tiny"})])
+    engine.process([log.upsert(str(n), text) for n, text in enumerate(texts)])
+    engine.process([log.feedback(str(n + 1), ("same", "different")[n // 2 % 2], str(n)) for n in range(0, 12, 2)])
+    engine.close()
+    train = ("train", "--base", str(tiny), "--held-out", "0", "--batch-size", "2", "--epochs", "1", "--json")
+    done = call(settings, *train, "--output", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["collection"] == "default"
+    assert told["loss"] == "OnlineContrastiveLoss"
+    assert (told["data"]["train"], told["data"]["held_out"], told["figures"]) == (6, 0, [])
+    manifest = read_manifest(tmp_path / "out")
+    assert manifest is not None
+    assert set(manifest.items) == {item_digest("default", str(n)) for n in range(12)}
+    assert set(manifest.texts) == {text_digest(text) for text in texts}
+    missing = call(settings, *train, "--output", str(tmp_path / "other"), "--collection", "none")
+    assert missing.returncode == 1
+    assert "there is no collection 'none'" in missing.stderr
