@@ -306,3 +306,11 @@ def test_a_table_that_is_drawn_with_lines_is_read(tmp_path: Path) -> None:
 
 
 BOXED = [(1, "Oak shelf, small", "10,5"), (2, "Pine board, long", "20,5"), (3, "Zinc bolts", "1")]
+
+
+def test_a_file_with_every_delimiter_in_it_is_read(tmp_path: Path) -> None:
+    """As random bytes have: no delimiter stands for none, so the comma is taken."""
+    file = tmp_path / "noise.csv"
+    file.write_text("name\na\tb;c|d,e^f~g\x01h\x1fi¦j\nk\n")
+    rows = read(file)
+    assert len(rows) == 2

@@ -167,7 +167,7 @@ def _delimiter(text: str) -> str:
         if rank > best:
             best, found = rank, delimiter
     if one_column and "," in text:  # a comma is then part of the text, and nothing is a delimiter
-        return next(char for char in DELIMITERS if char not in text)
+        return next((char for char in DELIMITERS if char not in text), found)
     return found
 
 
