@@ -84,11 +84,7 @@ class ModelCatalogue:
             ConfigurationError: there is no model of that name.
             ModelError: its files are missing, altered or cannot be loaded.
         """
-        source = self._sources.get(name)
-        if source is None and self._registry is not None:
-            source = self._registry.source(name)
-        if source is None:
-            raise ConfigurationError(f"model {name!r} is not declared; there are: {', '.join(self.names) or 'none'}")
+        source = self.source(name)
         if (loaded := self._loaded.get(name)) is not None:  # also while another one is being loaded
             return loaded
         with self._loading:
@@ -100,6 +96,19 @@ class ModelCatalogue:
                     source, self._threads, self._backend, self._cache, self._windows
                 )
             return self._loaded[name]
+
+    def source(self, name: str) -> ModelSource:
+        """The files of one model.
+
+        Raises:
+            ConfigurationError: there is no model of that name.
+        """
+        source = self._sources.get(name)
+        if source is None and self._registry is not None:
+            source = self._registry.source(name)
+        if source is None:
+            raise ConfigurationError(f"model {name!r} is not declared; there are: {', '.join(self.names) or 'none'}")
+        return source
 
     def stated(self, name: str) -> ModelIdentity | None:
         """The model of a name as it was when it was registered; ``None`` for one that is declared."""

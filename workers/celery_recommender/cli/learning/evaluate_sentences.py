@@ -15,7 +15,7 @@ from celery_recommender.cli.input.skipped import bad_rows, show_bad
 from celery_recommender.cli.input.tally import exit_code
 from celery_recommender.cli.learning.example_files import ExampleFiles, read_examples
 from celery_recommender.cli.learning.models import named_model
-from recommender_engine.embedding import Encoder, ModelCatalogue
+from recommender_engine.embedding import Encoder
 from recommender_engine.embedding.encoder import Vectors
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import Split, embed
@@ -203,11 +203,7 @@ def _encoder(model: str) -> Encoder:
         from recommender_engine.training.manifest import require_unchanged
 
         require_unchanged(source.directory)
-    declared = catalogue(settings)
-    if model in declared.names:
-        return declared.encoder(model)
-    there = ModelCatalogue((source,), settings.threads, settings.encoder, settings.state_dir / "cache")
-    return there.encoder(source.name)
+    return catalogue(settings, source).encoder(source.name)
 
 
 def _embedded(encoder: Encoder, examples: Examples) -> list[Vectors]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
+from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.settings import Settings
-from recommender_engine.embedding import KNOWN_MODELS, ModelSource, parse_source
+from recommender_engine.embedding import ModelSource
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.extras import install_command
 
@@ -14,19 +15,19 @@ _NEEDED = ("datasets", "accelerate")
 
 
 def named_model(name: str, settings: Settings) -> ModelSource:
-    """A model by the name of a declared one, or by the path of its directory.
+    """A model by the name of a declared or registered one, or by the path of its directory.
 
     Raises:
         ConfigurationError: there is neither.
     """
-    declared = (parse_source(spec) for spec in settings.models)
-    sources = {source.name: source for source in (*KNOWN_MODELS, *declared)}
-    if name in sources:
-        return sources[name]
+    known = catalogue(settings)
+    if name in known.names:
+        return known.source(name)
     if Path(name).is_dir():
         return ModelSource(Path(name).absolute().name, Path(name).absolute())
     raise ConfigurationError(
-        f"model {name!r} is neither a directory nor one of {', '.join(sources)} (RECOMMENDER_MODELS declares others)"
+        f"model {name!r} is neither a directory nor one of {', '.join(known.names)}"
+        " (RECOMMENDER_MODELS declares others)"
     )
 
 
