@@ -163,6 +163,8 @@ def test_a_server_is_written_down_and_the_first_command_told(recommender: Run, s
     assert report["file"] is None
     assert "XADD recommender:default:commands '*' data" in report["next"][0]
     assert "--file names your items" in recommender("init", status=2).stderr
+    Path("empty.csv").write_text("id,text\n")
+    assert "empty.csv has no rows; nothing has been sent" in recommender("init", "--file", "empty.csv", status=1).stderr
     refused = recommender("init", "--redis-url", "redis://127.0.0.1:1/0", status=1)
     assert "127.0.0.1:1" in refused.stderr
     assert f"RECOMMENDER_REDIS_URL={settings.redis_url}\n" in SETTINGS_FILE.read_text()

@@ -34,6 +34,21 @@ def filled(client: Client, owner_process: Owners) -> None:
 
 
 @pytest.mark.usefixtures("filled")
+def test_the_list_shows_what_is_compared(recommender: Run, client: Client) -> None:
+    sent = [
+        {"id": f"h{copy}", "collection": "html", "text": f"<p>{report(1, copy)}</p><p style='color:#888'>Best, Jo</p>"}
+        for copy in range(2)
+    ]
+    client.configure("html", {"review_from": 0.01})
+    client.outcome(client.ingest_many(sent)[-1])
+    pairs = json.loads(recommender("review", "--collection", "html", "--json").stdout)["pairs"]
+    shown = recommender("review", "--collection", "html", "--list").stdout
+    assert [pair["item"]["id"] for pair in pairs] == ["h1"]
+    assert "h1" in shown
+    assert "<p>" not in shown
+
+
+@pytest.mark.usefixtures("filled")
 def test_lists_and_groups_are_read_in_pages(recommender: Run, client: Client) -> None:
     whole = client.list_items("tickets", limit=200)
     assert whole is not None

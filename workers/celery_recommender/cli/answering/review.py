@@ -146,8 +146,7 @@ class ReviewSession:
         """Show a pair and take one key."""
         console.print()
         names = f"{pair['item']['id']} ({pair['probability']:.2f})", str(pair["other"]["id"])
-        texts = [side["compared"] or side["text"] for side in (pair["item"], pair["other"])]
-        console.print(side_by_side(texts[0], texts[1], names, console))
+        console.print(side_by_side(*_texts(pair), names, console))
         console.print(printable("; ".join(reason["text"] for reason in pair["reasons"])), style="dim")
         key = read_key(console, _KEYS, _PROMPT)
         if key == "q":
@@ -194,7 +193,7 @@ def _list(ask: Ask, collection: str, order: str, limit: int, after: str | None, 
             table.add_column(heading, no_wrap=heading in ("p", "item", "may repeat"))
         for pair in page["pairs"]:
             sides = pair["item"], pair["other"]
-            texts = (printable(" ".join(side["text"].split())[:_TEXT_SHOWN]) for side in sides)
+            texts = (printable(" ".join(text.split())[:_TEXT_SHOWN]) for text in _texts(pair))
             table.add_row(f"{pair['probability']:.2f}", *(printable(side["id"]) for side in sides), *texts)
         out.print(table)
     tell_next(page["next"])
@@ -205,6 +204,12 @@ def _page(ask: Ask, collection: str, order: str, limit: int, after: str | None) 
     if page is None:
         raise click.ClickException(f"there is no collection {collection!r}")
     return page
+
+
+def _texts(pair: dict[str, Any]) -> tuple[str, str]:
+    """What is compared of the two: without markup, quotations and signatures."""
+    one, other = (side["compared"] or side["text"] for side in (pair["item"], pair["other"]))
+    return one, other
 
 
 def _ids(pair: dict[str, Any]) -> tuple[str, str]:

@@ -39,13 +39,15 @@ def agreed(file: str, given: FileOptions, *, asking: bool) -> FileOptions:
     """The options with which the file is read: guessed, shown, and corrected until they are right.
 
     Raises:
-        ConfigurationError: a guess is in doubt, and nobody can be asked; or a column is not there.
+        ConfigurationError: a guess is in doubt, and nobody can be asked; a column is not there; there are no rows.
         Abort: the answer is no.
     """
     given = _with_suggestions(file, given)
     while True:
         with opened(file, given) as (reader, mapping):
             _show(file, reader, mapping, given.collection)
+            if not reader.sample(waiting=False):
+                raise ConfigurationError(f"{file} has no rows; {_NOTHING}")
             if not asking and mapping.doubt and not given.yes:
                 raise ConfigurationError(f"{mapping.doubt}, or --yes to go on with this choice; {_NOTHING}")
         if not asking:
