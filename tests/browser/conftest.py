@@ -52,12 +52,14 @@ class World:
         client: sends and asks.
         settings: of all of them.
         owner: the worker.
+        server: of the streams.
     """
 
     address: str
     client: Client
     settings: Settings
     owner: OwnerProcess
+    server: Embedded
 
 
 @dataclass
@@ -93,7 +95,8 @@ def sample_items(name: str) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
-    with running(Embedded(folder / "server")) as server:
+    embedded = Embedded(folder / "server")
+    with running(embedded) as server:
         settings = Settings(redis_url=server.url, state_dir=folder / "state", encoder="torch-float32")
         with OwnerProcess(settings, folder / "owner.log") as owner, served(settings) as address:
             owner.running()
@@ -101,7 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             items = sample_items("tickets") + sample_items("products")
             client.outcome(client.ingest_many(items)[-1], timeout_s=120)
             wait_until(lambda: (owner.status() or {}).get("lag") == 0, "everything to be decided", 120)
-            yield World(address, client, settings, owner)
+            yield World(address, client, settings, owner, embedded)
             client.close()
 
 

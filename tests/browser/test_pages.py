@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from celery_recommender.web.security.users import Role, User, UsersFile, hashed
 from tests.browser.conftest import Watched, World, sample_items, shot
 from tests.support.command_line import call
+from tests.support.pages import served
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -279,3 +281,71 @@ def test_a_german_file_goes_up_and_comes_back(page: Page, tmp_path: Path) -> Non
     assert [row["Nummer"] for row in enriched] == [one["id"] for one in rows]
     assert {row["error"] for row in enriched} == {""}
     assert {row["band"] for row in enriched} >= {"duplicate", "review", "similar"}
+
+
+def test_groups_are_merged_and_split_and_a_contradiction_shows_its_chain(
+    page: Page, world: World, watched: Watched
+) -> None:
+    texts = (
+        "A red lamp flickers",
+        "The cellar smells of gas",
+        "My order 4711 never came",
+        "Password reset mail is late",
+    )
+    for number, text in enumerate(texts, start=1):
+        world.client.outcome(world.client.ingest({"id": f"G-{number}", "collection": "grouping", "text": text}))
+    merged = page.get_by_label("Merge with the group of this item")
+
+    def merge(other: str) -> None:
+        merged.fill(other)
+        page.get_by_role("button", name="Merge", exact=True).click()
+
+    page.goto("/group?collection=grouping&id=G-1")
+    merge("G-2")
+    expect(page.locator(".members .hit")).to_have_count(2)
+    seen = json.loads(call(world.settings, "get", "G-2", "--collection", "grouping", "--json").stdout)
+    assert seen["duplicate_of"] == "G-1"
+    world.client.outcome(world.client.feedback("G-2", "different", "G-4", collection="grouping"))
+    merge("G-4")
+    expect(page.locator(".chain li")).to_have_count(2)
+    expect(page.get_by_text("This contradicts earlier answers.")).to_be_visible()
+    shot(page, "contradiction")
+    assert all("409 (Conflict)" in fault for fault in watched.faults)
+    watched.faults.clear()
+    page.locator(".chain li", has_text="G-4").get_by_role("button", name="Take back").click()
+    page.wait_for_url("**/answers?collection=grouping")
+    page.goto("/group?collection=grouping&id=G-1")
+    merge("G-4")
+    expect(page.locator(".members .hit")).to_have_count(3)
+    flagged = world.client.list_items("tickets", ["duplicate"], limit=1)
+    assert flagged is not None
+    id_, original = (flagged["items"][0][name] for name in ("id", "duplicate_of"))
+    page.goto(f"/group?collection=tickets&id={original}")
+    page.locator(f'.members [data-id="{id_}"]').get_by_role("button", name="Split off").click()
+    page.wait_for_url(f"**/group?collection=tickets&id={id_}")
+    apart = json.loads(call(world.settings, "get", id_, "--collection", "tickets", "--json").stdout)
+    assert apart["duplicate_of"] != original
+
+
+def test_who_may_only_look_finds_nothing_to_press(chromium: Browser, world: World, tmp_path: Path) -> None:
+    users = UsersFile(tmp_path / "users.json")
+    users.put("look", User(password=hashed("correct horse"), role=Role.LOOK, collections=("tickets",)))
+    with served(world.settings.replaced(web_users=users.path)) as address:
+        context = chromium.new_context(base_url=address)
+        page = context.new_page()
+        page.goto("/item?collection=tickets&id=T-1157")
+        page.get_by_label("User").fill("look")
+        page.get_by_label("Password").fill("correct horse")
+        page.keyboard.press("Enter")
+        expect(page.locator(".collection")).to_have_count(1)
+        for address_ in (
+            "/item?collection=tickets&id=T-1157",
+            "/settings?collection=tickets",
+            "/files?collection=tickets",
+        ):
+            page.goto(address_)
+            assert page.locator("main form[method=post] button:not([hidden])").count() == 0, address_
+        answer = {"collection": "tickets", "one": "T-1", "other": "T-2", "answer": "same", "key": "a" * 32}
+        assert page.request.post("/answer", form=answer).status == 403
+        assert page.request.get("/items?collection=products").status == 403
+        context.close()

@@ -6,15 +6,20 @@ import os
 import pwd
 import signal
 import statistics
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from recommender_engine.items import START
 from tests.browser.conftest import Watched, World, shot
+from tests.support.command_line import command, environment
+from tests.support.servers import free_port
 from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.browser]
@@ -135,3 +140,59 @@ def test_a_killed_worker_is_told_and_the_page_goes_on_by_itself(
     assert card(page, key)[1] != following, "keys work as before"
     given = wait_until(lambda: accepted(world)[count:], "the answer to be decided")
     assert [(one["item_id"], one["other_id"], one["answer"]) for one in given] == [(*pair, "different")]
+
+
+def test_a_killed_redis_is_told_and_an_answer_given_meanwhile_counts_once(page: Page, world: World) -> None:
+    count = len(accepted(world))
+    page.goto("/review?collection=tickets")
+    key, pair = card(page)
+    world.server.kill()
+    expect(page.locator("#status .owner.unreachable")).to_be_visible()
+    page.keyboard.press("d")
+    expect(page.locator("#card.away-card")).to_contain_text("It is tried again")
+    shot(page, "redis-away")
+    world.server.start()
+    _, following = card(page, key)
+    assert following != pair
+    given = wait_until(lambda: accepted(world)[count:], "the answer to be decided")
+    assert [(one["item_id"], one["other_id"], one["answer"]) for one in given] == [(*pair, "different")]
+
+
+def test_a_killed_page_says_so_and_its_next_process_goes_on(chromium: Browser, world: World) -> None:
+    count, port = len(accepted(world)), free_port()
+    context = chromium.new_context(base_url=f"http://127.0.0.1:{port}")
+    page = context.new_page()
+    with serving(world, port) as process:
+        page.goto("/review?collection=tickets")
+        key, pair = card(page)
+        process.kill()
+        process.wait(20)
+        page.keyboard.press("d")
+        expect(page.locator("#offline")).to_be_visible()
+    with serving(world, port):
+        expect(page.locator("#offline")).to_be_hidden()
+        assert card(page)[1] == pair, "the pair is still there"
+        page.keyboard.press("d")
+        _, following = card(page, key)
+        assert following != pair
+    context.close()
+    given = wait_until(lambda: accepted(world)[count:], "the answer to be decided")
+    assert [(one["item_id"], one["other_id"], one["answer"]) for one in given] == [(*pair, "different")]
+
+
+@contextmanager
+def serving(world: World, port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A process of the page on a port, until it ends."""
+
+    def answers() -> bool:
+        with suppress(httpx.TransportError):
+            return httpx.get(f"http://127.0.0.1:{port}/static/icon.svg").is_success
+        return False
+
+    process = subprocess.Popen(command("web", "--port", str(port)), env=environment(world.settings))
+    try:
+        wait_until(answers, "the page to answer", 60)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)

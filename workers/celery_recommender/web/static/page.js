@@ -25,6 +25,14 @@ document.addEventListener("htmx:beforeRequest", (event) => {
   });
 });
 
+// A page whose process is gone says so, until it is answered again. Nothing that was pressed meanwhile was sent.
+document.addEventListener("htmx:sendError", () => {
+  byId("offline").hidden = false;
+});
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.xhr.status > 0) byId("offline").hidden = true;
+});
+
 // The live feed: rows come in batches, the newest first, and no more stay than the page says.
 const feed = byId("feed");
 if (feed !== null) {
