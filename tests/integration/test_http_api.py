@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -13,16 +16,20 @@ import pytest
 from celery_recommender.broker.events.outcomes import is_outcome
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
+from celery_recommender.web import punctual
 from celery_recommender.web.api.app import PREFIX
+from celery_recommender.web.security import guard
 from recommender_engine.items import START
 from tests.integration.conftest import Owners
 from tests.support.command_line import environment
 from tests.support.pages import served
+from tests.support.streams import KEYS
 
 pytestmark = [pytest.mark.server, pytest.mark.parametrize("server", ["embedded"], indirect=True)]
 
 ONE = {"id": "T-1", "text": "The printer in room 12 is on fire since Monday", "collection": "tickets"}
 OTHER = {**ONE, "id": "T-2"}
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture
@@ -88,6 +95,48 @@ def test_a_full_stream_is_told_with_when_to_try_again(client: Client, settings: 
     assert 429 in codes
     assert (told.status_code, told.json()["error"]["code"]) == (429, "overloaded")
     assert int(told.headers["retry-after"]) > 0
+
+
+def test_hostile_requests_are_refused_in_json(
+    client: Client, api: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(status: int, code: str, method: str = "POST", path: str = "/items", **request: Any) -> None:
+        told = api.request(method, path, **request)
+        assert (told.status_code, told.json()["error"]["code"]) == (status, code), (path, request)
+
+    refused(404, "not_found", path="/items%2Ferase", json={"id": "T-1"})
+    refused(404, "not_found", path="/it%65ms%2Ferase", json=ONE)
+    refused(422, "unknown_field", path="/items?wiat=5", json=ONE)
+    refused(422, "unknown_field", path="/items?_method=DELETE&key=abc", json=ONE)
+    refused(422, "unknown_field", "GET", "/items/list?colection=tickets")
+    refused(422, "not_utf8", "GET", "/items?id=%ff")
+    refused(422, "not_utf8", "GET", "/items?id=T-1&collection=%ed%a0%80")
+    refused(415, "not_json", content=gzip.compress(b"{}"), headers={**JSON, "content-encoding": "gzip"})
+    refused(431, "too_large", json=ONE, headers={"x-long": "a" * 40_000})
+    refused(413, "too_large", content=b"x" * (2 << 20), headers=JSON)
+    refused(403, "other_origin", json=ONE, headers={"origin": "http://evil.example"})
+    refused(421, "unknown_host", json=ONE, headers={"host": "evil.example"})
+    refused(422, "invalid_key", json=ONE, headers=[("idempotency-key", "a"), ("idempotency-key", "b")])
+    monkeypatch.setattr(guard, "BODY_S", 0.3)
+    slow = b"POST /api/v1/items HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    slow += b"Content-Length: 99\r\n\r\n{"
+    with socket.create_connection((api.base_url.host, api.base_url.port or 80), timeout=20) as connection:
+        connection.sendall(slow)
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413 "), "answered before the body has ended"
+    assert client.redis.xlen(KEYS.commands) == 0, "nothing was appended"
+
+
+def test_a_connection_whose_headers_do_not_end_is_closed(api: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(punctual, "HEAD_S", 0.3)
+    place = (api.base_url.host, api.base_url.port or 80)
+    whole, half = (f"GET /livez HTTP/1.1\r\nHost: localhost\r\n{end}".encode() for end in ("\r\n", "X: "))
+    with socket.create_connection(place, timeout=20) as silent, socket.create_connection(place, timeout=20) as second:
+        second.sendall(whole)
+        assert second.recv(65536).startswith(b"HTTP/1.1 ")
+        second.sendall(half)
+        for connection in (silent, second):
+            while connection.recv(65536):
+                pass  # until it is closed
 
 
 def test_made_up_requests_get_no_server_error(owner_process: Owners, settings: Settings, tmp_path: Path) -> None:

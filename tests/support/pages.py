@@ -15,6 +15,7 @@ import uvicorn
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.app import create_app
+from celery_recommender.web.punctual import Punctual
 from tests.support.waiting import wait_until
 
 NOWHERE = Settings(redis_url="redis://127.0.0.1:1/0")
@@ -26,7 +27,7 @@ def served(settings: Settings) -> Iterator[str]:
     """The address of the application with these settings, on a free port of loopback."""
     app = create_app(settings, Client(settings))
     server = uvicorn.Server(
-        uvicorn.Config(app, port=0, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1)
+        uvicorn.Config(app, http=Punctual, port=0, log_config=None, proxy_headers=False, timeout_graceful_shutdown=1)
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -93,7 +93,8 @@ def create_app(settings: Settings, client: Client) -> FastAPI:
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_middleware(Cookies, visitors=state.visitors, languages=LANGUAGES)
     larger = {"/files": state.jobs.most_file_bytes + _FORM_BYTES}
-    app.add_middleware(Guard, hosts=settings.web_hosts, loopback=is_loopback(settings.web_host), larger=larger)
+    loopback = is_loopback(settings.web_host)
+    app.add_middleware(Guard, hosts=settings.web_hosts, loopback=loopback, larger=larger, api=PREFIX)
     tell_errors(app)
     return app
 

@@ -11,6 +11,7 @@ import uvicorn
 from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.app import create_app
+from celery_recommender.web.punctual import Punctual
 from celery_recommender.web.security.exposure import require_safe
 from recommender_engine.event_log import event_log
 
@@ -33,6 +34,7 @@ def serve(settings: Settings) -> None:
     log.info("web.listening", extra={"address": f"http://{f'[{host}]' if ':' in host else host}:{port}/"})
     config = uvicorn.Config(
         app,
+        http=Punctual,
         log_config=None,
         access_log=False,
         proxy_headers=False,  # which proxy may say what is decided by our settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -13,6 +13,7 @@ from celery_recommender.web.api import browsing, commands, questions
 from celery_recommender.web.api.bodies import BODIES, REF
 from celery_recommender.web.api.commands import COMMAND_ROUTES
 from celery_recommender.web.api.problems import Problem, tell_problems
+from celery_recommender.web.api.queries import strict_query
 from celery_recommender.web.api.waiting import Waiting
 from celery_recommender.web.security.visitors import Visitors
 from celery_recommender.web.service.service import Service
@@ -63,6 +64,7 @@ def create_api(service: Service | None, visitors: Visitors | None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         responses=_PROBLEMS,
+        dependencies=[Depends(strict_query)],
     )
     if service is not None:
         api.state.service, api.state.visitors, api.state.waiting = service, visitors, Waiting(service)

@@ -9,7 +9,7 @@ from fastapi import Depends, Request
 from pydantic import Field
 from starlette.requests import ClientDisconnect
 
-from celery_recommender.web.security.guard import MOST_BYTES
+from celery_recommender.web.security.guard import BODY_S, MOST_BYTES
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import limits
 from recommender_engine.items.commands import RecordInteraction, UpsertItem, parse_json, validate
@@ -133,12 +133,12 @@ def takes(model: type[Value], **more: Any) -> dict[str, Any]:
 
 async def _object(request: Request, most_bytes: int, most_nesting: int) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
+    if kind != "application/json" or request.headers.get("content-encoding", "identity") != "identity":
         raise NotJson
     try:
         body = await request.body()
     except ClientDisconnect:
-        raise InvalidCommand("too_large", f"at most {MOST_BYTES} bytes are accepted") from None
+        raise InvalidCommand("too_large", f"at most {MOST_BYTES} bytes are accepted, in {BODY_S:g} seconds") from None
     fields = parse_json(body, most_bytes, most_nesting)
     if not isinstance(fields, dict):
         raise InvalidCommand("wrong_type", "the body must be a JSON object")

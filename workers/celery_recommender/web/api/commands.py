@@ -117,10 +117,13 @@ COMMAND_ROUTES = (
 
 
 def _idempotency_key(
+    request: Request,
     idempotency_key: Annotated[
         str, Header(max_length=_KEY_BYTES, description="A request that is sent again with it has one effect.")
     ] = "",
 ) -> str:
+    if len(request.headers.getlist("Idempotency-Key")) > 1:
+        raise InvalidCommand("invalid_key", "stands twice", "Idempotency-Key")
     if idempotency_key and not (idempotency_key.isascii() and idempotency_key.isprintable()):
         raise InvalidCommand("invalid_key", "printable ASCII characters only", "Idempotency-Key")
     return idempotency_key
