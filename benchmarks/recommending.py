@@ -1,21 +1,24 @@
 """Recommendations for users while interactions arrive, over many items and interactions.
 
-Items have vectors of topics, and attributes. Each user has one interest or five, baskets are from them. The state is
-made by the engine; then a worker serves it, and is asked through Celery while others' interactions come by the stream.
-Vectors are given, so no model is needed.
+Items have vectors of topics, and attributes. Each user has one interest or five, baskets are from them. Items are
+written into the tables as they are, interactions are learned by the engine; ``--state`` keeps what was made. Then a
+worker serves it, and is asked through Celery while others' interactions come by the stream. Vectors are given, so no
+model is needed.
 """
 
 from __future__ import annotations
 
 import base64
 import json
+import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
@@ -28,13 +31,16 @@ from benchmarks.report import Report
 from benchmarks.worker_process import DETERMINISTIC, RunningWorker, bench_settings
 from celery_recommender import sandbox
 from recommender_engine import Entry, EntryId, Recommender, decode_entry, open_recommender
+from recommender_engine.items import Item
 from recommender_engine.opening import DATABASE
+from recommender_engine.store import StoredItem, Verdict
 from tests.support.encoders import FixedEncoders
 
 ITEMS_IN_TOPIC, INTERESTS = 250, 5
 SETTINGS = {"rule": "cosine", "duplicate_cosine": 0.97, "candidates": 5}
 ITEMS_IN_BASKET = 20
 BATCH = 500
+_ROWS_AT_ONCE = 5000
 DIMENSION = 64
 START_MS = 1_760_000_000_000
 FILTERS: dict[str, dict[str, Any] | None] = {
@@ -114,22 +120,32 @@ class Shop:
 @click.option("--interactions", default=1_000_000, show_default=True)
 @click.option("--questions", default=300, show_default=True, help="Of each kind of filter and user.")
 @click.option("--rate", default=100, show_default=True, help="Interactions a second that arrive meanwhile.")
-def recommending(items: int, interactions: int, questions: int, rate: int) -> None:
+@click.option(
+    "--state",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the state there, and take it from there the next time.",
+)
+def recommending(items: int, interactions: int, questions: int, rate: int, state: Path | None) -> None:
     """Recommendations for users through Celery while interactions arrive: latency; state of each item and user."""
-    report = measure(items, interactions, questions, rate)
+    report = measure(items, interactions, questions, rate, state)
     show(report)
     publish([report])
 
 
 @timed
-def measure(items: int, interactions: int, questions: int, rate: int) -> Report:
+def measure(items: int, interactions: int, questions: int, rate: int, state: Path | None = None) -> Report:
     """Make the state, ask the engine, then ask a worker over the same state."""
     shop = Shop(items, max(1, interactions // 100))
     facts: dict[str, Any] = {}
-    with bench_settings() as settings:
+    with bench_settings() as settings, TemporaryDirectory() as temporary:
+        kept = Path(temporary) / "state" if state is None else state
+        if not (kept / DATABASE).exists():
+            facts["processor time of an interaction, µs"] = fill(kept, shop, interactions)
+        shutil.copytree(kept, settings.partition_dir, dirs_exist_ok=True)
         with closing(open_recommender(settings.partition_dir, FixedEncoders())) as engine:
-            facts["processor time of an interaction, µs"] = fill(engine, shop, interactions)
             facts["state, bytes"] = sizes(engine, settings.partition_dir)
+            for _, odd, filter_ in _kinds():
+                _asked_engine(engine, next(_users(shop, odd, 1)), filter_)
             facts["the engine alone, processor time in ms"] = {
                 name: _percentiles([_asked_engine(engine, user, filter_) for user in _users(shop, odd, questions)])
                 for name, odd, filter_ in _kinds()
@@ -148,19 +164,40 @@ def measure(items: int, interactions: int, questions: int, rate: int) -> Report:
     return Report("recommending", "Recommendations for users", subject, facts=facts)
 
 
-def fill(engine: Recommender, shop: Shop, interactions: int) -> float:
+def fill(directory: Path, shop: Shop, interactions: int) -> float:
     """Items and interactions; returns the processor time of one of the last tenth, in µs."""
+    directory.mkdir(parents=True, exist_ok=True)
     items = shop.catalogue()
-    while some := list(islice(items, BATCH)):
-        engine.process(some)
-    used, spent_s, counted = shop.entries(), 0.0, 0
-    for done in range(0, interactions, BATCH):
-        some = list(islice(used, BATCH))
-        started = time.process_time()
-        engine.process(some)
-        if done >= 0.9 * interactions:
-            spent_s, counted = spent_s + time.process_time() - started, counted + len(some)
+    with closing(open_recommender(directory, FixedEncoders())) as engine:
+        engine.process(list(islice(items, 2)))  # the collection, and an item that shows how rows look
+        while some := list(islice(items, _ROWS_AT_ONCE)):
+            _write_items(engine, some)
+    with closing(open_recommender(directory, FixedEncoders())) as engine:
+        used, spent_s, counted = shop.entries(), 0.0, 0
+        for done in range(0, interactions, BATCH):
+            some = list(islice(used, BATCH))
+            started = time.process_time()
+            engine.process(some)
+            if done >= 0.9 * interactions:
+                spent_s, counted = spent_s + time.process_time() - started, counted + len(some)
     return round(1e6 * spent_s / max(1, counted), 1)
+
+
+def _write_items(engine: Recommender, entries: Sequence[Entry]) -> None:
+    """Items in groups of their own, as the engine writes them, without a search for duplicates."""
+    store = engine._store  # noqa: SLF001 (a state is assembled)
+    with store.transaction():
+        (model,) = store._db.execute("SELECT model FROM vectors LIMIT 1").fetchone()  # noqa: SLF001
+        for seq, entry in enumerate(entries, store.items.next_seq()):
+            item = entry.command
+            assert isinstance(item, Item)
+            vector = np.frombuffer(item.vector or b"", "<f4").astype(np.float32)
+            row = store.vectors.add(model, b"item %d" % seq, vector, False)
+            point = store.vectors.add_point(1, row)
+            stored = item.model_copy(update={"vector": None})
+            print_ = seq.to_bytes(16, "big")
+            new = Verdict(None, None)
+            store.items.insert(StoredItem(seq, 1, stored, 1, None, print_, row, point, f"g{seq}", new, entry.id.ms))
 
 
 def sizes(engine: Recommender, directory: Path) -> dict[str, float]:

@@ -387,11 +387,7 @@ class Recommender:
 
     def kept_bytes(self) -> dict[str, int]:
         """About how many bytes of memory the caches take, by kind: each has a bound."""
-        return {
-            **self._base.words.kept_bytes(),
-            **self._store.kept_bytes(),
-            "attributes": self._base.filters.kept_bytes,
-        }
+        return {**self._base.words.kept_bytes(), **self._store.kept_bytes(), **self._base.filters.kept_bytes}
 
     # -- upkeep --------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from heapq import merge
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,7 @@ class BehaviourTable:
         self._items: Recent[int, UsedItem] = Recent(_ITEMS_KEPT)
         self._ranked: dict[tuple[int, str], Ranking] = {}
         self._user_nums: Recent[tuple[int, UserKey], int] = Recent(_ROWS_KEPT)
-        self._item_nums: Recent[tuple[int, str], int] = Recent(_ROWS_KEPT)
+        self._item_nums: Recent[tuple[int, str], int] = Recent(_ITEMS_KEPT)
         self._waiting: dict[int, set[int]] = {}
 
     def forget(self) -> None:
@@ -337,11 +338,20 @@ class BehaviourTable:
 
     def named(self, collection: int, ids: Collection[str]) -> dict[str, UsedItem]:
         """Items by id, of those with interactions."""
-        rows = self._db.execute(
-            f"{_USED} collection=? AND id IN (SELECT value FROM json_each(?))",  # noqa: S608
-            (collection, json.dumps(list(ids))),
-        )
-        return {one.id: one for one in self._current(rows)}
+        nums = self._item_nums.among(zip(repeat(collection), ids, strict=False))
+        kept = self._items.among(nums.values())
+        found = {one.id: one for one in kept.values()}
+        if len(found) < len(ids):
+            rows = self._db.execute(
+                f"{_USED} collection=? AND id IN (SELECT value FROM json_each(?))",  # noqa: S608
+                (collection, json.dumps([id_ for id_ in ids if id_ not in found])),
+            )
+            for one in self._current(rows):
+                found[one.id] = one
+                self._item_nums.put((collection, one.id), one.num)
+                if one.num not in self._waiting_in(collection):
+                    self._items.put(one.num, one)
+        return found
 
     def most(self, collection: int, column: str, limit: int, offset: int = 0) -> list[UsedItem]:
         """The most popular or most trending items.

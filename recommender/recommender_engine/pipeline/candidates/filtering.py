@@ -35,6 +35,9 @@ _SPARE, MOST_ASKED = 2, 10_000
 _WIDER = 4
 _ITEMS_PER_POINT = 1_000  # that are looked at: more items of one text are of a few groups
 _ITEMS_AT_ONCE = 200
+_FILTERS_KEPT = 8
+_FILTERS_BYTES = 32 * 2**20  # beside the last filter
+_AN_ID = 80  # bytes
 
 
 class Survivors:
@@ -48,6 +51,18 @@ class Survivors:
     def __init__(self, seqs: Numbers, points: Numbers) -> None:
         self.seqs = seqs
         self.points = points
+        self._ids: list[str] | None = None
+
+    def ids(self, store: SqliteStore) -> list[str]:
+        """Ids of the items, in order of arrival; read once."""
+        if self._ids is None:
+            self._ids = [member.id for member in store.items.by_number(self.seqs.tolist())]
+        return self._ids
+
+    @property
+    def kept_bytes(self) -> int:
+        """Estimated bytes."""
+        return int(self.seqs.nbytes + self.points.nbytes) + _AN_ID * len(self._ids or ())
 
     def __len__(self) -> int:
         return len(self.seqs)
@@ -75,20 +90,22 @@ class Filters:
         self._store = store
         self._indexes = indexes
         self._columns = AttributeColumns(store)
-        self._last: tuple[Columns, tuple[Any, ...], Survivors] | None = None
+        store.on_retire(lambda collection: self._kept.clear())
+        self._kept: list[tuple[Columns, tuple[Any, ...], Survivors]] = []  # the one asked for last at the end
 
     @property
-    def kept_bytes(self) -> int:
-        """Estimated bytes of the columns."""
-        return self._columns.kept_bytes
+    def kept_bytes(self) -> dict[str, int]:
+        """Estimated bytes of the columns and of what passed the last filters."""
+        passed = sum(survivors.kept_bytes for _, _, survivors in self._kept)
+        return {"attributes": self._columns.kept_bytes, "filters": passed}
 
     def forget_erased(self) -> None:
         """Drop what has gone from the items: something of it was erased, now or after it had gone."""
-        self._last = None
+        self._kept.clear()
         self._columns.forget_erased()
 
     def survivors(self, collection: Collection, expression: Expression) -> Survivors:
-        """All visible items of a collection that pass; the last answer is kept for the same question.
+        """All visible items of a collection that pass; the last answers are kept for the same questions.
 
         Raises:
             InvalidCommand: no item has an attribute of the expression (``unknown_attribute``), or its values are of
@@ -96,9 +113,17 @@ class Filters:
         """
         columns = self._columns.of(collection.id, attributes_of(expression))
         asked = collection.id, collection.hidden_ms, columns.version, expression
-        if self._last is None or self._last[0] is not columns or self._last[1] != asked:
-            self._last = columns, asked, self._survivors(collection, columns, expression)
-        return self._last[2]
+        kept = next((one for one in self._kept if one[0] is columns and one[1] == asked), None)
+        if kept is None:
+            kept = columns, asked, self._survivors(collection, columns, expression)
+            fresh = [one for one in self._kept if (one[0].version == one[1][2]) and one[1] != asked]
+            self._kept = fresh[-(_FILTERS_KEPT - 1) :]
+            while self._kept and self.kept_bytes["filters"] > _FILTERS_BYTES:
+                del self._kept[0]
+        else:
+            self._kept.remove(kept)
+        self._kept.append(kept)
+        return kept[2]
 
     def _survivors(self, collection: Collection, columns: Columns, expression: Expression) -> Survivors:
         chosen = columns.live

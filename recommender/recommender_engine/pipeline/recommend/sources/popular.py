@@ -44,15 +44,14 @@ class Popular:
 
     def _add_survivors(self, asked: ResolvedRequest, pool: Pool, survivors: Survivors, count: int) -> None:
         """Of few items that pass, those used most."""
-        members = {one.id: one for one in self._store.items.by_number(survivors.seqs.tolist())}
-        used = list(self._store.behaviour.named(asked.collection.id, members).values())
+        used = list(self._store.behaviour.named(asked.collection.id, survivors.ids(self._store)).values())
         for column, half_life_ms in (("popular", POPULAR_HALF_LIFE_MS), ("trending", TRENDING_HALF_LIFE_MS)):
             first = self._store.behaviour.most(asked.collection.id, column, 1)
             best = current(getattr(first[0], column), asked.now_ms, half_life_ms) if first else 0.0
             if best:
                 most = nsmallest(count, ((-getattr(one, column), one) for one in used))
                 weights = {one.id: current(-level, asked.now_ms, half_life_ms) for level, one in most}
-                _add_weights(pool, column, [members[id_] for id_ in weights], weights, best)
+                _add_weights(pool, column, self._store.items.named(asked.collection.id, weights), weights, best)
 
     def _add(self, asked: ResolvedRequest, pool: Pool, column: str, half_life_ms: int, count: int) -> None:
         best, found, looked_at = 0.0, 0, 0
