@@ -13,6 +13,24 @@ from importlinter.api import read_configuration
 ROOT = Path(__file__).parents[2]
 IMPORTS = ROOT / "docs" / "internals" / "imports.md"
 MOST_MODULES = 12  # in a room that has rooms beside it
+MOST_PARAMETERS = 6  # of a constructor
+MORE_PARAMETERS = {  # that have more today, and how many; a number here only goes down
+    "CollectionChanges": 7,
+    "Comparing": 8,
+    "Feedback": 9,
+    "Fleet": 7,
+    "Handlers": 10,
+    "IdRepair": 7,
+    "Incoming": 7,
+    "ItemChanges": 7,
+    "ModelChanges": 8,
+    "MoveSteps": 11,
+    "Product": 7,
+    "Profile": 7,
+    "Searching": 9,
+    "SimilarItems": 7,
+    "Upserts": 9,
+}
 
 NUMBERED = re.compile(r"(?:[=(,]|\b(?:AND|IS|LIMIT|LIKE|NOT|OR|SELECT|THEN|ELSE)\b) *\?[1-9]")
 
@@ -182,6 +200,20 @@ def test_rooms_are_small_and_say_what_they_hold() -> None:
         for room in (one.parent for one in (folder / _path(container)).glob("*/__init__.py")):
             assert len([one for one in room.glob("*.py") if one.name != "__init__.py"]) <= MOST_MODULES, room
             assert (ast.get_docstring(ast.parse((room / "__init__.py").read_text())) or "").count("\n") == 0, room
+
+
+def _constructors(tree: Tree) -> Iterator[tuple[str, int]]:
+    """Constructors by their class, and how many parameters each has besides ``self``."""
+    for found in ast.walk(tree):
+        for one in found.body if isinstance(found, ast.ClassDef) else ():
+            if isinstance(one, ast.FunctionDef) and one.name == "__init__":
+                yield found.name, len([*one.args.posonlyargs, *one.args.args, *one.args.kwonlyargs]) - 1
+
+
+def test_constructors_have_few_parameters() -> None:
+    trees = (ast.parse(path.read_bytes()) for path in _sources("recommender", "workers"))
+    many = {name: count for tree in trees for name, count in _constructors(tree) if count > MOST_PARAMETERS}
+    assert many == MORE_PARAMETERS, "an object is hidden in the parameters; or one less is an exception now"
 
 
 def _path(name: str) -> str:
