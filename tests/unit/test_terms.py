@@ -22,6 +22,8 @@ from recommender_engine.matching.text.units import same
         ("version 1.2.3", {"1.2.3"}),
         ("write to a.hess@example.com", {"ahessexamplecom"}),
         ("tablet X5", {"x5"}),
+        ("more than 10000 in the queue, 200,000 in all", set()),  # amounts
+        ("order 10050", {"10050"}),
         ("seen 2026-02-16T07:12:43Z and at 08:10", set()),  # when, not what
         ("20-30 pieces of multi-level shelf", set()),
         ("call 555-0123456", {"5550123456"}),
@@ -35,6 +37,13 @@ def test_identifiers(text: str, identifiers: set[str]) -> None:
 def test_one_model_number_in_any_spelling(spelling: str) -> None:
     terms = terms_of(f"camera {spelling} pink")
     assert "dscw120" in terms.identifiers | terms.joins
+
+
+@pytest.mark.parametrize(
+    ("spelling", "code"), [("205/55 R16", "55r16"), ("i5 13600K", "i513600k"), ("i5 13600", "i513600")]
+)
+def test_parts_with_a_letter_and_a_digit_may_be_one_code(spelling: str, code: str) -> None:
+    assert code in terms_of(f"{spelling} new").joins
 
 
 @pytest.mark.parametrize(

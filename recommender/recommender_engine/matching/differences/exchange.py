@@ -98,6 +98,15 @@ def _words(reading: Reading, pair: ReadingPair) -> tuple[str, ...]:
     return tuple([_AUXILIARY if index in auxiliaries else token[:_STEM] for index, token in enumerate(reading.tokens)])
 
 
+def _has_time(pair: ReadingPair, found: Exchange) -> bool:
+    """Whether a span names a day or another word with an opposite, which may be anywhere: he comes on Monday."""
+    return any(
+        found.start <= mark.start < found.middle or found.behind <= mark.start < found.end
+        for kind in ("opposite", "month")
+        for mark in pair.marked(pair.one, kind)
+    )
+
+
 def _counts(reading: Reading, found: Exchange) -> bool:
     """Whether each number belongs to a word beside it, so that season 3, episode 4 is not season 4, episode 3."""
     between = reading.tokens[found.middle : found.behind]
@@ -114,6 +123,8 @@ def _named(tokens: Sequence[str]) -> bool:
 
 def _has_parts(pair: ReadingPair, found: Exchange) -> bool:
     """Whether the spans are parts of a sentence: between them is a negation, or a verb that may end behind them."""
+    if _has_time(pair, found):
+        return False
     one = pair.one
     between = range(found.middle, found.behind)
     if any(mark.start in between and mark.key not in _ENUMERATING for mark in pair.marked(one, "negation")):

@@ -23,7 +23,7 @@ def negation(pair: ReadingPair) -> Agreement[str] | None:
         return None
     beside = [words_of(reading, pair.marked(reading, "auxiliary")) for reading in (pair.one, pair.other)]
     if not pair.shared or not pair.alike(
-        words_of(pair.one, mine) | beside[0], words_of(pair.other, theirs) | beside[1]
+        words_of(pair.one, mine) | beside[0], words_of(pair.other, theirs) | beside[1], more=1
     ):
         return None
     return agreement(texts_of(pair.one, mine), texts_of(pair.other, theirs))

@@ -181,7 +181,8 @@ class _Gathered:
     def _take_number(self, number: str) -> None:
         plain = _plain(number)
         self._count(plain)
-        if plain.count(".") > 1 or (len(plain) >= _IDENTIFIER_DIGITS and plain.isdigit()):
+        round_ = plain.endswith("0" * (len(plain) - 1))  # an amount: 10,000
+        if plain.count(".") > 1 or (len(plain) >= _IDENTIFIER_DIGITS and plain.isdigit() and not round_):
             self.identifiers.add(plain)
         else:
             self.numbers.add(plain)
@@ -207,9 +208,9 @@ class _Gathered:
             self.identifiers.add(joined)
 
     def _join(self, part: str, *, has_digit: bool) -> None:
-        """Adjacent parts may be one code if exactly one has a digit, or if a letter follows a number: ``55 R16``."""
+        """Adjacent parts with a letter and a digit between them may be one code: ``dsc w120``, ``55 r16``."""
         joined = self._previous + part
-        one_code = has_digit != self._after_digit or (self._previous.isdecimal() and part[0].isalpha())
+        one_code = (has_digit or self._after_digit) and not joined.isdecimal()
         if self._previous and one_code and len(joined) <= _LONGEST_JOIN:
             self.joins.add(joined)
         self._previous, self._after_digit = part, has_digit
