@@ -22,7 +22,7 @@ from recommender_engine.items.moves import FIRST_PAGE
 from recommender_engine.matching import LearnedMatcher
 from recommender_engine.matching.pair import profile
 from recommender_engine.opening import DATABASE
-from recommender_engine.pipeline.candidates import novelty
+from recommender_engine.pipeline.candidates import filtering, novelty
 from recommender_engine.pipeline.dedup import answers
 from recommender_engine.pipeline.incidents import open_incidents, traffic
 from recommender_engine.pipeline.interactions import shown as shown_lists
@@ -371,7 +371,7 @@ def what_was_read_of_late_goes(state: State) -> None:
         "items": (store.items.recent.texts, store.items.recent.members),
         "vectors": (store.vectors._recent,),
     }
-    assert {*caches, "attributes"} == state.engine.kept_bytes().keys()
+    assert {*caches, "attributes", "filters"} == state.engine.kept_bytes().keys()
     bounds = {}
     for kind, parts in caches.items():
         bounds[kind] = 20_000 * len(parts)
@@ -384,7 +384,7 @@ def what_was_read_of_late_goes(state: State) -> None:
         state.engine.process([entry])
         for kind, size in state.engine.kept_bytes().items():
             most[kind] = max(most.get(kind, 0), size)
-    assert most.pop("attributes") == 0, "nobody has asked for any"
+    assert (most.pop("attributes"), most.pop("filters")) == (0, 0), "nobody has asked for any"
     assert {kind: size for kind, size in most.items() if not bounds[kind] / 2 < size <= bounds[kind]} == {}
 
 
@@ -397,6 +397,17 @@ def columns_that_filters_have_asked_for_go(state: State) -> None:
         assert state.engine.search(TEXT, filter={name: attributes[name]})
         sizes.append(state.engine.kept_bytes()["attributes"])
     assert 6_000 < max(sizes) <= 12_000
+
+
+def what_passed_filters_goes(state: State) -> None:
+    state.lower(filtering, "_FILTERS_BYTES", 1_000)
+    state.engine.process([state.log.upsert(f"i{n}", f"{TEXT} {n}", attributes={"n": n}) for n in range(40)])
+    sizes = []
+    for n in range(20):
+        assert state.engine.search(TEXT, filter={"n": {"$gte": n}})
+        sizes.append(state.engine.kept_bytes()["filters"])
+    one = sizes[0]
+    assert one < 1_000 < max(sizes) <= 1_000 + one, "the last one is kept beside the bound"
 
 
 def older_hours_go(state: State) -> None:
@@ -559,7 +570,11 @@ TABLE: dict[str, tuple[Callable[[State], None], ...]] = {
     "words": (a_full_disk_stops_decisions_and_loses_nothing,),
     "terms": (a_full_disk_stops_decisions_and_loses_nothing,),
     "state.sqlite3": (the_file_gives_back_what_holds_nothing,),
-    "kept_bytes": (what_was_read_of_late_goes, columns_that_filters_have_asked_for_go),
+    "kept_bytes": (
+        what_was_read_of_late_goes,
+        columns_that_filters_have_asked_for_go,
+        what_passed_filters_goes,
+    ),
 }
 """What the state holds, and what shows what happens at its bound."""
 

@@ -378,16 +378,16 @@ def test_no_more_columns_are_kept_than_the_bound_allows(engine: Recommender, log
 
 def test_what_passed_a_filter_is_kept_for_few_filters_and_until_an_item_changes(engine: Recommender, log: Log) -> None:
     engine.process([log.upsert(f"i{n}", f"mug {n}", attributes={"stock": n}) for n in range(20)])
-    collection = engine._collections.require("default")
+    collection = engine._base.collections.require("default")
     expressions = [parse({"stock": {"$gte": n}}) for n in range(12)]
-    found = [engine._filters.survivors(collection, one) for one in expressions]
+    found = [engine._base.filters.survivors(collection, one) for one in expressions]
     assert [len(one) for one in found] == list(range(20, 8, -1))
-    assert len(engine._filters._kept) == 8
-    assert engine._filters.survivors(collection, expressions[-8]) is found[-8]
-    assert engine._filters.survivors(collection, expressions[0]) is not found[0]
+    assert len(engine._base.filters._kept) == 8
+    assert engine._base.filters.survivors(collection, expressions[-8]) is found[-8]
+    assert engine._base.filters.survivors(collection, expressions[0]) is not found[0]
     engine.process([log.patch("i19", {"stock": 0})])
-    assert [len(engine._filters.survivors(collection, one)) for one in expressions[1:3]] == [18, 17]
-    assert len(engine._filters._kept) == 2, "what passed before is dropped"
+    assert [len(engine._base.filters.survivors(collection, one)) for one in expressions[1:3]] == [18, 17]
+    assert len(engine._base.filters._kept) == 2, "what passed before is dropped"
 
 
 def test_the_same_filter_for_many_items_is_evaluated_once(
