@@ -225,19 +225,19 @@ def test_in_memory_are_those_of_the_collections_asked_for_last(monkeypatch: pyte
     names = [f"c{n}" for n in range(6)]
     for name in names:
         one.process([*items(log, 6, collection=name), *said(log, 0, 2, collection=name)])
-    assert len(one._answers._links) == 2
+    assert len(one._base.answers._links) == 2
     assert {len(one.answers(name)) for name in names} == {2}
     for name in names:
         chain = [log.feedback("i1", "same", "i2", collection=name), log.feedback("i0", "same", "i2", collection=name)]
         assert codes(one, *chain) == [None, "contradiction"], "whatever is in memory"
-        assert sum(one._store.answers.count(id_) for id_ in one._answers._links) <= 5
+        assert sum(one._store.answers.count(id_) for id_ in one._base.answers._links) <= 5
 
 
 def test_a_model_that_reads_a_feature_of_another_release_is_dropped_and_learned_anew(tmp_path: Path) -> None:
     log = Log()
     one = engine(tmp_path)
     one.process([*items(log), *said(log, 0, 5)])
-    found = one._collections.find("default")
+    found = one._base.collections.find("default")
     assert found is not None
     kept = one._store.answers.model(found.id)
     assert kept is not None

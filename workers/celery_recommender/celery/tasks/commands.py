@@ -6,7 +6,7 @@ Each command task has one argument, the same JSON object as in the stream's ``da
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from celery.backends.rpc import RPCBackend
 from celery.exceptions import Ignore, Reject
@@ -23,9 +23,11 @@ from celery_recommender.celery.tasks.questions import QUESTIONS
 from celery_recommender.celery.tasks.stream_producer import SentTask, StreamProducer
 from celery_recommender.celery.tasks.themes import FindThemes
 from celery_recommender.owner.delivery.replies import command_key, reply_address
-from celery_recommender.owner.delivery.threads import ReplyJob
 from recommender_engine.errors import InvalidCommand, RecommenderError
 from recommender_engine.items import CommandRejected
+
+if TYPE_CHECKING:
+    from celery_recommender.owner.delivery.threads import ReplyJob
 
 
 class CommandTask(PortTask):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, states
 from celery.backends.base import DisabledBackend
@@ -20,9 +20,11 @@ from redis.exceptions import RedisError
 
 from celery_recommender.broker.coordination.status import read_status
 from celery_recommender.broker.redis.keys import PartitionKeys
-from celery_recommender.owner.telemetry.status import Status
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.event_log import event_log
+
+if TYPE_CHECKING:
+    from celery_recommender.owner.telemetry.status import Status
 
 log = event_log(__name__)
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from celery_recommender.owner.delivery.threads import ReplyJob
-
 if TYPE_CHECKING:
+    from celery_recommender.owner.delivery.threads import ReplyJob
     from recommender_engine import Recommender
     from recommender_engine.store import OutboxRow, Reply
 
@@ -36,6 +35,8 @@ def resolve_reply(reply: Reply, engine: Recommender) -> ReplyJob:
     Only the caller's last command has its address; by the order of the log the outcomes of the others are there by
     then.
     """
+    from celery_recommender.owner.delivery.threads import ReplyJob  # a producer, which is here too, needs no threads
+
     number, _, task_id = reply.reply_to.partition(" ")
     count = int(number) if number.isdecimal() else 0
     if not 0 < count <= MOST_COMMANDS:
