@@ -363,7 +363,7 @@ def test_a_body_that_is_refused_is_a_dead_letter_and_the_rest_goes_on(
     assert (letter["source"], letter["code"], letter["item_id"]) == ("webhook", "not_delivered", "item 1")
     assert letter["message"] == "the webhook shop did not take it: NotAccepted: it answered 400"
     assert json.loads(letter["payload"]) == {"endpoint": "shop", "event": json.loads(job(1, ms=1000).event)}
-    assert counts == ["given_up", "delivered"]
+    wait_until(lambda: counts == ["given_up", "delivered"], "both to be counted", 10)
 
 
 def test_an_endpoint_that_refuses_whatever_comes_is_waited_for(
