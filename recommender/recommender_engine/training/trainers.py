@@ -144,7 +144,8 @@ class _Whole:
         """None: the card is our own."""
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
-        assert output_dir is not None  # noqa: S101 (of the signature; a checkpoint always has one)
+        if output_dir is None:  # by the signature; a checkpoint always has one
+            raise ValueError("a checkpoint needs a directory")
         Path(output_dir).mkdir(parents=True, exist_ok=True)
         self.model.save_pretrained(output_dir, create_model_card=False)
         if learned := _learned(self.loss):
