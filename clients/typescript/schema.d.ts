@@ -1782,6 +1782,11 @@ export interface components {
              */
             conditions?: string;
             /**
+             * Days
+             * @default
+             */
+            days?: string;
+            /**
              * Editions
              * @default
              */
@@ -1801,6 +1806,11 @@ export interface components {
              * @default
              */
             from?: string;
+            /**
+             * Joining
+             * @default
+             */
+            joining?: string;
             /**
              * Minus
              * @default
@@ -2168,6 +2178,7 @@ export interface components {
          *         negation: not, never.
          *         failing: a negation in other words: unable, broken.
          *         auxiliary: words next to a negation: do, does.
+         *         joining: words in an enumeration, the order of which has no meaning: and, or, nor.
          *         minus: the word for a negative sign.
          *         for_: between an accessory and the product: for, fits. ``for`` in a file.
          *         with_: before what is included: with. ``with`` in a file.
@@ -2181,6 +2192,7 @@ export interface components {
          *         conditions: six meanings: refurbished / used / opened / for parts / of second quality / only the packaging.
          *         opposites: meanings that exclude each other.
          *         months: twelve, in order.
+         *         days: seven, Monday first.
          *         clock: am, pm.
          *         numbers: words with their values, ``six:6``.
          *         sizes: eleven, in order; the fifth is M.
@@ -2221,6 +2233,11 @@ export interface components {
              */
             conditions?: string;
             /**
+             * Days
+             * @default
+             */
+            days?: string;
+            /**
              * Editions
              * @default
              */
@@ -2240,6 +2257,11 @@ export interface components {
              * @default
              */
             from?: string;
+            /**
+             * Joining
+             * @default
+             */
+            joining?: string;
             /**
              * Language
              * @default

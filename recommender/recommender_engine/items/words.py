@@ -11,7 +11,7 @@ from recommender_engine.items import limits
 from recommender_engine.items.values import Value
 
 _ARROWS = ("\u2192", "->", "=>")
-_CONDITIONS, _MONTHS, _SIZES = 6, 12, 11
+_CONDITIONS, _MONTHS, _DAYS, _SIZES = 6, 12, 7, 11
 _DIGITS = 15
 _Check = Callable[[str], None]
 
@@ -85,6 +85,7 @@ class RemovedWords(Value):
     negation: _Phrases = ""
     failing: _Phrases = ""
     auxiliary: _Phrases = ""
+    joining: _Phrases = ""
     minus: _Phrases = ""
     for_: _Phrases = Field(default="", alias="for")
     with_: _Phrases = Field(default="", alias="with")
@@ -98,6 +99,7 @@ class RemovedWords(Value):
     conditions: _Phrases = ""
     opposites: _Phrases = ""
     months: _Phrases = ""
+    days: _Phrases = ""
     clock: _Phrases = ""
     numbers: _Phrases = ""
     sizes: _Phrases = ""
@@ -126,6 +128,7 @@ class WordLists(RemovedWords):
         negation: not, never.
         failing: a negation in other words: unable, broken.
         auxiliary: words next to a negation: do, does.
+        joining: words in an enumeration, the order of which has no meaning: and, or, nor.
         minus: the word for a negative sign.
         for_: between an accessory and the product: for, fits. ``for`` in a file.
         with_: before what is included: with. ``with`` in a file.
@@ -139,6 +142,7 @@ class WordLists(RemovedWords):
         conditions: six meanings: refurbished / used / opened / for parts / of second quality / only the packaging.
         opposites: meanings that exclude each other.
         months: twelve, in order.
+        days: seven, Monday first.
         clock: am, pm.
         numbers: words with their values, ``six:6``.
         sizes: eleven, in order; the fifth is M.
@@ -151,6 +155,7 @@ class WordLists(RemovedWords):
     conditions: Annotated[str, _checked(_meanings(_CONDITIONS))] = ""
     opposites: Annotated[str, _checked(_opposites)] = ""
     months: Annotated[str, _checked(_meanings(_MONTHS))] = ""
+    days: Annotated[str, _checked(_meanings(_DAYS))] = ""
     numbers: Annotated[str, _checked(_numbers)] = ""
     sizes: Annotated[str, _checked(_meanings(_SIZES))] = ""
     language: Annotated[str, Field(pattern="^([a-z]{2,3})?$")] = ""

@@ -158,7 +158,7 @@ class Commands(Connected):
         Raises:
             NotPermitted: as for `delete_collection`.
         """
-        return self.send("model.proposed", {"collection": collection, "model": model, "digest": digest}, key=key)
+        return self._send_model("model.proposed", collection, model, digest, key)
 
     def promote_model(self, collection: str, model: str, digest: str, *, key: str | None = None) -> EntryId:
         """Switch a collection to its second model; the live one becomes the second.
@@ -166,7 +166,7 @@ class Commands(Connected):
         Raises:
             NotPermitted: as for `delete_collection`.
         """
-        return self.send("model.promoted", {"collection": collection, "model": model, "digest": digest}, key=key)
+        return self._send_model("model.promoted", collection, model, digest, key)
 
     def drop_model(self, collection: str, model: str, digest: str, *, key: str | None = None) -> EntryId:
         """Delete the second model of a collection.
@@ -174,7 +174,7 @@ class Commands(Connected):
         Raises:
             NotPermitted: as for `delete_collection`.
         """
-        return self.send("model.dropped", {"collection": collection, "model": model, "digest": digest}, key=key)
+        return self._send_model("model.dropped", collection, model, digest, key)
 
     def feedback(
         self,
@@ -198,8 +198,7 @@ class Commands(Connected):
             key: names the command.
         """
         values = {"id": item_id, "collection": collection, "other": other, "answer": answer, "by": by}
-        given = {name: value for name, value in values.items() if value is not None}
-        return self.send(GiveFeedback.type, given, key=key)
+        return self.send(GiveFeedback.type, _given(values), key=key)
 
     def record(
         self,
@@ -227,11 +226,17 @@ class Commands(Connected):
             collection: where the item is.
             key: names the command; with one of your own it can be sent again without counting twice.
         """
-        time_ = at.isoformat() if isinstance(at, datetime) else at
-        about = {"item": item_id, "user": user, "session": session, "recommendation_id": recommendation_id}
-        values = {**about, "kind": kind, "value": value, "time": time_}
-        given = {name: said for name, said in values.items() if said is not None}
-        return self.send(RecordInteraction.type, {**given, "collection": collection}, key=key)
+        values = {
+            "item": item_id,
+            "user": user,
+            "session": session,
+            "recommendation_id": recommendation_id,
+            "kind": kind,
+            "value": value,
+            "time": at,
+            "collection": collection,
+        }
+        return self.send(RecordInteraction.type, _given(values), key=key)
 
     def record_many(
         self,
@@ -286,10 +291,10 @@ class Commands(Connected):
             "session": session,
             "scenario": scenario,
             "arm": arm or first.get("arm"),
-            "time": at.isoformat() if isinstance(at, datetime) else at,
+            "time": at,
+            "collection": collection,
         }
-        given = {name: said for name, said in values.items() if said is not None}
-        return self.send(RecordShownList.type, {**given, "collection": collection}, key=key)
+        return self.send(RecordShownList.type, _given(values), key=key)
 
     def merge_user(self, user: str, session: str, collection: str = "default", *, key: str | None = None) -> EntryId:
         """At log-in: what an anonymous session did becomes part of a user's profile."""
@@ -309,7 +314,7 @@ class Commands(Connected):
             InvalidCommand: both or neither is named; nothing was sent.
         """
         named = {"user": user, "session": session, "collection": collection}
-        erasure = validate(EraseUser, {name: value for name, value in named.items() if value is not None})
+        erasure = validate(EraseUser, _given(named))
         return self.send(EraseUser.type, erasure.model_dump(exclude_none=True), key=key)
 
     def subscribe(
@@ -347,10 +352,13 @@ class Commands(Connected):
         """The list is told no longer; the arguments are those of ``subscribe``."""
         return self._send_list(UnsubscribeList, key, item=item_id, user=user, scenario=scenario, collection=collection)
 
+    def _send_model(self, type_: str, collection: str, model: str, digest: str, key: str | None) -> EntryId:
+        return self.send(type_, {"collection": collection, "model": model, "digest": digest}, key=key)
+
     def _send_list(
         self, command: type[SubscribeList | UnsubscribeList], key: str | None, **named: str | None
     ) -> EntryId:
-        checked = validate(command, {name: value for name, value in named.items() if value is not None})
+        checked = validate(command, _given(named))
         return self.send(command.type, checked.model_dump(exclude_none=True), key=key)
 
     def _append(
@@ -366,3 +374,8 @@ class Commands(Connected):
     def _send_item(self, type_: str, item_id: str, collection: str, options: dict[str, Any], **data: Any) -> EntryId:
         key = options.pop("key", None)
         return self.send(type_, {"id": item_id, "collection": collection, **data, **options}, key=key)
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    """What is not ``None``; the encoding writes dates."""
+    return {name: value for name, value in values.items() if value is not None}

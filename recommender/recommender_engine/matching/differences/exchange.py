@@ -14,8 +14,6 @@ _LONGEST = 3
 _SHORTEST_WORD = 3
 _AUXILIARY = "*"
 _COUNT = ("count", 1.0)
-_ENUMERATING = frozenset({"nor", "noch", "ni", "nem", "ani"})
-_JOINING = frozenset({"and", "or", "&", "und", "oder", "et", "ou", "y", "o", "e", "en", "of", "i", "oraz", "lub"})
 
 
 class Exchange(NamedTuple):
@@ -99,10 +97,10 @@ def _words(reading: Reading, pair: ReadingPair) -> tuple[str, ...]:
 
 
 def _has_time(pair: ReadingPair, found: Exchange) -> bool:
-    """Whether a span names a day or another word with an opposite, which may be anywhere: he comes on Monday."""
+    """Whether a span names a day or a month, which may be anywhere: on Monday nobody came."""
     return any(
         found.start <= mark.start < found.middle or found.behind <= mark.start < found.end
-        for kind in ("opposite", "month")
+        for kind in ("day", "month")
         for mark in pair.marked(pair.one, kind)
     )
 
@@ -127,11 +125,12 @@ def _has_parts(pair: ReadingPair, found: Exchange) -> bool:
         return False
     one = pair.one
     between = range(found.middle, found.behind)
-    if any(mark.start in between and mark.key not in _ENUMERATING for mark in pair.marked(one, "negation")):
+    joining = {mark.start for mark in pair.marked(one, "joining")}
+    if any(mark.start in between and mark.start not in joining for mark in pair.marked(one, "negation")):
         return True
-    if not _JOINING.isdisjoint(one.tokens[found.middle : found.behind]):
+    if not joining.isdisjoint(between):
         return False
-    if any(mark.start in between for mark in pair.marked(one, "auxiliary")):
+    if found.has(pair, "auxiliary"):
         return _content(one, (*between, *range(found.end, len(one.tokens))))
     return _content(one, between) and any(one.tokens[index] not in one.content for index in between)
 

@@ -16,7 +16,7 @@ _ONE_IN = 5
 _SPELLED_ALIKE = 0.75
 _STEM = 4
 # Lists with words that have another meaning in another language.
-_BOUND = frozenset({"negation", "for", "from", "to", "auxiliary", "failing", "with"})
+_BOUND = frozenset({"negation", "for", "from", "to", "auxiliary", "failing", "joining", "with"})
 
 
 class ReadingPair:

@@ -19,8 +19,8 @@ from recommender_engine.matching.text.tokens import Mark, words_of_phrase
 
 # Lists without exclusive meanings; the key of a phrase is the phrase itself.
 _PLAIN = (
-    "negation", "failing", "auxiliary", "minus", "for", "with", "from", "to", "packs", "packs_of", "pieces", "clock",
-    "accessories", "editions",
+    "negation", "failing", "auxiliary", "joining", "minus", "for", "with", "from", "to", "packs", "packs_of", "pieces",
+    "clock", "accessories", "editions",
 )  # fmt: skip
 _CONDITIONS = ("refurbished", "used", "opened", "for parts", "of second quality", "only the packaging")
 # Lists whose words tell the language of a text.
@@ -203,7 +203,7 @@ def _listed(wordlist: Mapping[str, str], language: str, of: str = "") -> Iterato
 
 def _exclusive(wordlist: Mapping[str, str], language: str, of: str) -> Iterator[_Listed]:
     """The phrases of lists of meanings that exclude each other."""
-    for kind, name in (("condition", "conditions"), ("month", "months"), ("size", "sizes")):
+    for kind, name in (("condition", "conditions"), ("month", "months"), ("day", "days"), ("size", "sizes")):
         for index, phrase in _alternatives(wordlist.get(name, "")):
             key = {"condition": _CONDITIONS[index % len(_CONDITIONS)], "month": str(index + 1)}.get(kind, str(index))
             yield _Listed(name, phrase, Meaning(kind, key, language), language)
@@ -212,7 +212,8 @@ def _exclusive(wordlist: Mapping[str, str], language: str, of: str) -> Iterator[
         for phrase in _phrases(word):
             yield _Listed("numbers", phrase, Meaning("number", value.strip(), language), language)
     axes = [("opposites", listed) for listed in wordlist.get("opposites", "").split(";")]
-    for axis, (name, listed) in enumerate([*axes, ("months", wordlist.get("months", ""))]):
+    axes += [(name, wordlist.get(name, "")) for name in ("months", "days")]
+    for axis, (name, listed) in enumerate(axes):
         for pole, phrase in _alternatives(listed):
             yield _Listed(name, phrase, Meaning("opposite", f"{of}{language}{axis}:{pole}", language), language)
 
