@@ -36,6 +36,13 @@ def test_every_page_has_one_place_in_the_navigation(pages: Path) -> None:
     stray.unlink()
 
 
+def test_every_image_is_on_a_page() -> None:
+    text = "\n".join((ROOT / name).read_text() for name in sources(ROOT))
+    images = sorted((ROOT / "docs/images").iterdir())
+    assert images
+    assert [path.name for path in images if f"images/{path.name})" not in text] == []
+
+
 def _values(section: dict[str, object]) -> list[dict[str, str]]:
     (named,) = section.values()
     assert isinstance(named, list)
