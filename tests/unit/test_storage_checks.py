@@ -59,6 +59,9 @@ def test_unwritable_directories_are_reported(tmp_path: Path, monkeypatch: pytest
 
 def test_backups_are_missed_late_or_fine(tmp_path: Path) -> None:
     assert states(Settings()) == {"backups": "warning"}
+    (told,) = check_backups(Settings(), None)
+    assert "RECOMMENDER_BACKUP_DIR is not set" in told.found, "where it looked"
+    assert "recommender backup" in told.found, "there may be some elsewhere"
     settings = Settings(backup_dir=tmp_path / "backups", backup_every_s=600)
     assert states(settings) == {"backups": "warning"}
     with closing(opened(tmp_path / "state")) as engine:

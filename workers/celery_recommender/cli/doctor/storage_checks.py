@@ -56,7 +56,10 @@ def check_backups(settings: Settings, position: EntryId | None) -> Iterator[Find
     """
     if settings.backup_dir is None:
         yield Finding(
-            "backups", "warning", "none are made", "set RECOMMENDER_BACKUP_DIR, best to a folder on another disk"
+            "backups",
+            "warning",
+            "a worker makes none: RECOMMENDER_BACKUP_DIR is not set; those of `recommender backup` are not looked for",
+            "set RECOMMENDER_BACKUP_DIR, best to a folder on another disk",
         )
         return
     if unfit := _unfit(place := _existing(settings.backup_dir)):
