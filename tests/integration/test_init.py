@@ -14,9 +14,13 @@ from typing import Any
 
 import pytest
 
+from celery_recommender.cli.input.agreeing import agreed
+from celery_recommender.cli.input.checkpoint import Checkpoint, file_identity
+from celery_recommender.cli.input.mapping_options import FileOptions
 from celery_recommender.cli.remembered import remember, remembered
 from celery_recommender.cli.run.together import keep_running, page_at_work, program
 from celery_recommender.client import Client
+from celery_recommender.records import MappingOptions
 from celery_recommender.sandbox import ProcessFailed
 from celery_recommender.settings import SETTINGS_FILE, Settings
 from tests.integration.conftest import Run
@@ -88,6 +92,25 @@ def test_a_file_is_sent_without_questions_and_its_collection_is_remembered(
     checks = {one["check"]: one for one in json.loads(recommender("doctor", "--json").stdout)}
     assert checks["collection"]["found"].startswith("'march-tickets'")
     assert checks["settings file"]["found"].startswith(str(SETTINGS_FILE.absolute()))
+
+
+@pytest.mark.usefixtures("directory")
+def test_a_file_that_is_sent_again_changes_no_verdict(recommender: Run, settings: Settings) -> None:
+    given = ("init", "--file", "march tickets.csv", "--collection", "again", "--yes", "--json")
+    first = json.loads(recommender(*given).stdout)
+    before = of(recommender, "again", "T-2")
+    again = recommender(*given)
+    assert (first["sent"], json.loads(again.stdout)["sent"]) == (3, 3)
+    assert "going on after" not in again.stderr
+    after = of(recommender, "again", "T-2")
+    assert after == before | {"revision": after["revision"]}
+
+    options = agreed(given[2], FileOptions(mapping=MappingOptions(collection="again"), yes=True), asking=False)
+    identity = file_identity(given[2], "init", options.identity, settings.home)
+    Checkpoint(settings.state_dir / "sent", identity, restart=False).advance(2, 2, None)
+    rest = recommender(*given)
+    assert json.loads(rest.stdout)["sent"] == 1
+    assert "going on after row 2\n" in rest.stderr, "init has no --restart"
 
 
 @pytest.mark.usefixtures("directory")

@@ -105,14 +105,15 @@ def run_of_content(path: str, *options: object) -> str:
     return hashlib.sha256(repr((content, *options)).encode(errors="surrogatepass")).hexdigest()[:32]
 
 
-def say_where_it_goes_on(checkpoint: Checkpoint) -> None:
-    """Print how far an earlier run has come."""
+def say_where_it_goes_on(checkpoint: Checkpoint, *, restartable: bool = True) -> None:
+    """Print how far an earlier run has come, and the option ``--restart`` of a command that has it."""
     if checkpoint.damaged:
         err.print(
             "what an earlier run has noted cannot be read: every row is sent; what has been sent has no new effect"
         )
     if checkpoint.rows:
-        err.print(f"going on after row {checkpoint.rows:,} (--restart sends all again)")
+        restart = " (--restart sends all again)" if restartable else ""
+        err.print(f"going on after row {checkpoint.rows:,}{restart}")
 
 
 @contextmanager

@@ -140,7 +140,7 @@ def _send(file: str, given: FileOptions, settings: Settings, *, shown: bool) -> 
     client = Client(located(named_server(settings), given.collection))
     identity = file_identity(file, "init", given.identity, settings.home)
     checkpoint = Checkpoint(settings.state_dir / "sent", identity, restart=False)
-    say_where_it_goes_on(checkpoint)
+    say_where_it_goes_on(checkpoint, restartable=False)
     tally = Tally(given.on_repeat)
     outcomes = Outcomes(client, checkpoint, tally)
     with accounted(checkpoint, given.collection, file), opened(file, given) as (reader, mapping):
