@@ -227,7 +227,7 @@ def test_settings_are_previewed_replayed_and_saved_with_all_others_kept(
     client.outcome(client.configure("lead", {"canonical": "latest", "candidates": 30}))
     for row in range(40):
         about = row - 1 if row % 4 == 3 else row
-        text = f"Kettle {about} leaks since Monday, order {about * 31}" + (" again" if row % 4 == 3 else "")
+        text = f"<p>Kettle {about} leaks since Monday, order {about * 31}{' again' if row % 4 == 3 else ''}</p>"
         client.outcome(client.ingest({"id": f"R{row}", "text": text, "collection": "lead"}))
     page = browser.page("/settings", collection="lead")
     now = dict(re.findall(r'data-now="(\w+)">(\d+)<', page))
@@ -271,6 +271,7 @@ def test_settings_are_previewed_replayed_and_saved_with_all_others_kept(
     assert ended(store, id_[1]).state == "done"
     page = browser.page("/map", collection="lead")
     assert page.count("<circle") >= 40
+    assert all(point[5].startswith("Kettle") for point in job_of(store, id_[1]).result["points"]), "what is compared"
     assert sum(count for _, count in job_of(store, id_[1]).result["sizes"]) > 0
 
 

@@ -43,7 +43,7 @@ def queued(owner_process: Owners, client: Client) -> list[tuple[str, str]]:
     client.outcome(client.configure("tickets", {"review_from": 0.01, "review_budget": None}))
     for number, place in enumerate(PLACES):
         for side, words in (("A", "does not start since"), ("B", "will not start after")):
-            text = f"The {place} lamp {words} the power cut of week {number + 20}, fuse F{number}77 is fine"
+            text = f"<p>The {place} lamp {words} the power cut of week {number + 20}, fuse F{number}77 is fine</p>"
             client.outcome(client.ingest({"id": f"{place}-{side}", "text": text, "collection": "tickets"}))
     page = wait_until(lambda: client.review("tickets", limit=100), "the queue")
     pairs = [(one["item"]["id"], one["other"]["id"]) for one in page["pairs"]]
@@ -258,6 +258,8 @@ def test_many_pairs_are_answered_after_a_preview_and_taken_back_together(
         preview = ann.page("/review/bulk", **everything)
         shown = [pair for pair in queued if f">{pair[0]}<" in preview]
         assert set(shown) == set(queued) - {taken}, "what another person has is left out"
+        assert " lamp does not start since" in preview
+        assert "&lt;p&gt;" not in preview, "what is compared, as on a card"
         token = token_of(preview)
         before = groups_of(client, *sum(queued, ()))
         assert accepted(client) == [], "a preview answers nothing"

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celery_recommender.web.jobs.collected import pages
+from celery_recommender.web.jobs.collected import pages, text_of
 from celery_recommender.web.jobs.runner import Failed, Work
 from celery_recommender.web.service.service import Service
 
@@ -75,5 +75,4 @@ def plane(vectors: Floats) -> Floats:
 
 
 def _title(item: dict[str, Any]) -> str:
-    text = next((value for value in (item["fields"] or {}).values() if value), None) or item["text"] or ""
-    return " ".join(text.split())[:_TITLE]
+    return " ".join(text_of(item).split())[:_TITLE]

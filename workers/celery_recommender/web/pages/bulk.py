@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -12,6 +12,7 @@ from celery_recommender.web.security.access import ANSWERS, AskedCollection, Who
 from celery_recommender.web.security.users import Role
 from celery_recommender.web.service.bulk import MOST_AT_ONCE, BulkService
 from celery_recommender.web.service.review import Reviewer
+from celery_recommender.web.service.service import compared_text
 from celery_recommender.web.shown.rendering import link
 
 router = APIRouter()
@@ -37,7 +38,8 @@ def preview(
 ) -> HTMLResponse:
     """How many pairs are as probable, the twenty least probable of them, and a button that answers all."""
     found = bulk.preview(collection, percent / 100, Reviewer(visitor.browser, visitor.name))
-    return page(request, "bulk.html", collection=collection, percent=percent, found=found, most=MOST_AT_ONCE)
+    values: dict[str, Any] = {"percent": percent, "found": found, "most": MOST_AT_ONCE, "compared_text": compared_text}
+    return page(request, "bulk.html", collection=collection, **values)
 
 
 @router.post("/review/bulk", dependencies=ANSWERS)

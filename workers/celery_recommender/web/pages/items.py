@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
-from celery_recommender.web.pages.parts import AtService, page, shown_text
+from celery_recommender.web.pages.parts import AtService, page
 from celery_recommender.web.security.access import AskedCollection, Who
+from celery_recommender.web.service.service import compared_text
 
 router = APIRouter()
 
@@ -54,8 +55,8 @@ def item(
         return page(request, "told.html", 404, code="no_item", detail=id_)
     similar = service.ask("recommender.recommend", id_, collection=collection, limit=_SIMILAR) or []
     matched = view["matched_id"] and service.items([view["matched_id"]], collection).get(view["matched_id"])
-    values: dict[str, Any] = {"view": view, "text": shown_text(view), "matched": matched, "similar": similar}
-    other = shown_text(matched) if matched else ""
+    values: dict[str, Any] = {"view": view, "text": compared_text(view), "matched": matched, "similar": similar}
+    other = compared_text(matched) if matched else ""
     return page(request, "item.html", collection=collection, other=other, key=secrets.token_hex(16), **values)
 
 

@@ -24,9 +24,3 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> H
     """A page, or a part of one; see ``Rendering.page``."""
     response: HTMLResponse = request.app.state.rendering.page(request, template, status, **values)
     return response
-
-
-def shown_text(view: dict[str, Any]) -> str:
-    """The text of an item that its reasons speak of."""
-    text: str = view["text"] if view["compared"] is None else view["compared"]
-    return text

@@ -7,8 +7,9 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
 
-from celery_recommender.web.pages.parts import AtService, page, shown_text
+from celery_recommender.web.pages.parts import AtService, page
 from celery_recommender.web.security.access import AskedCollection, Posted, Who, require_csrf
+from celery_recommender.web.service.service import compared_text
 from celery_recommender.web.shown.highlights import Piece
 
 router = APIRouter()
@@ -70,7 +71,7 @@ def compare(
     if kind == "id":
         views = service.items([one, other], collection)
         sides: list[Any] = [{"id": side} for side in (one, other)]
-        texts = {name: shown_text(views[side]) for name, side in texts.items() if side in views}
+        texts = {name: compared_text(views[side]) for name, side in texts.items() if side in views}
     else:
         sides = [one, other]
     verdict = service.ask("recommender.compare", *sides, collection=collection) if len(texts) > 1 else None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from celery_recommender.web.service.claims import Claims, Given, Held, Pair
-from celery_recommender.web.service.service import Service
+from celery_recommender.web.service.service import Service, compared_text
 
 _PAGE, _MOST_PAGES = 50, 20
 
@@ -107,7 +107,7 @@ class ReviewService:
             return None
         ids = ({"id": pair.one}, {"id": pair.other})
         verdict = self._service.ask("recommender.compare", *ids, collection=pair.collection)
-        one, other = (Side(id_, _compared(views[id_])) for id_ in (pair.one, pair.other))
+        one, other = (Side(id_, compared_text(views[id_])) for id_ in (pair.one, pair.other))
         groups = [self._service.ask("recommender.group", id_, collection=pair.collection, limit=1) for id_ in pair[1:]]
         effect = _effect(*groups) if all(groups) else None
         return Card(pair, one, other, verdict["probability"], verdict["reasons"], effect, _key())
@@ -169,7 +169,7 @@ def steps_back(given: Given) -> tuple[str, ...]:
 
 
 def _card(pair: Pair, found: dict[str, Any]) -> Card:
-    one, other = (Side(found[name]["id"], _compared(found[name])) for name in ("item", "other"))
+    one, other = (Side(found[name]["id"], compared_text(found[name])) for name in ("item", "other"))
     item, match = found["item"], found["other"]
     effect = None
     if item["group"] != match["group"]:
@@ -183,11 +183,6 @@ def _effect(group: dict[str, Any], other: dict[str, Any]) -> Effect | None:
         return None
     earlier, later = sorted((group, other), key=lambda one: one["members"][0]["arrived_at"])
     return Effect(later["size"], earlier["size"], earlier["members"][0]["id"])
-
-
-def _compared(view: dict[str, Any]) -> str:
-    text: str = view["text"] if view["compared"] is None else view["compared"]
-    return text
 
 
 def _key() -> str:
