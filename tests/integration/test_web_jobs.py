@@ -17,7 +17,7 @@ from celery_recommender.client import Client
 from celery_recommender.settings import Settings
 from celery_recommender.web.jobs import enriching
 from celery_recommender.web.jobs import store as store_module
-from celery_recommender.web.jobs.runner import Runner, Work
+from celery_recommender.web.jobs.runner import Failed, Runner, Work
 from celery_recommender.web.jobs.store import MOST_ATTEMPTS, Job, JobStore, NoRoom
 from celery_recommender.web.security.users import Role, User, UsersFile, hashed
 from celery_recommender.web.service.service import Service
@@ -192,6 +192,28 @@ def test_a_job_that_kills_its_process_is_given_up_and_one_without_a_worker_waits
     )
     runner.stop()
     assert job_of(store, waiting.id).attempts == 0, "no worker is no fault of the job"
+
+
+@pytest.mark.parametrize("result", [{}, Failed("no_file"), NoRoom(), ZeroDivisionError()], ids=repr)
+def test_a_job_that_is_removed_or_taken_over_while_it_ends_stays_so(
+    client: Client, store: JobStore, result: dict[str, Any] | Exception
+) -> None:
+    def ends(work: Work) -> dict[str, Any]:
+        if work.job.options["removed"]:
+            store.remove(work.job.id)
+        else:
+            client.redis.set(f"{client.keys.web}held:{work.job.id}", "another")
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    runner = Runner(store, {"ends": ends})
+    removed, taken = (store.add("ends", "lead", "ann", "waiting", {"removed": one}) for one in (True, False))
+    runner._attempt(removed)
+    runner._attempt(taken)
+    assert store.get(removed.id) is None
+    assert job_of(store, taken.id).state == "running"
+    assert client.redis.get(f"{client.keys.web}held:{taken.id}") == b"another"
 
 
 def test_files_and_jobs_are_bounded_and_have_an_end(

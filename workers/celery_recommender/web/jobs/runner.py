@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from celery_recommender.broker.commands.admission import Overloaded
 from celery_recommender.threads import WorkerThread
-from celery_recommender.web.jobs.store import MOST_ATTEMPTS, Job, JobStore, NoRoom
+from celery_recommender.web.jobs.store import MOST_ATTEMPTS, Job, JobStore, NoRoom, State
 from celery_recommender.web.service.service import OwnerAway
 from recommender_engine.errors import ConfigurationError, InvalidCommand
 from recommender_engine.event_log import event_log
@@ -131,23 +131,26 @@ class Runner(WorkerThread):
             self._undo_attempt(work)
             self._stopping.wait(_LOOKS_EVERY_S)
         except (Failed, ConfigurationError, InvalidCommand) as error:
-            self._store.put(replace(work.job, state="failed", error=str(error)))
+            self._end(work, "failed", error=str(error))
         except NoRoom:
-            self._store.put(replace(work.job, state="failed", error="no_room"))
+            self._end(work, "failed", error="no_room")
         except Exception:  # a fault of ours costs one job
             log.exception("web.job_failed", extra={"kind": taken.kind})
-            self._store.put(replace(work.job, state="failed", error="fault"))
+            self._end(work, "failed", error="fault")
         else:
-            self._store.put(replace(work.job, state="done", result=result, step=""))
+            self._end(work, "done", result=result, step="")
         finally:
             self._let_go(taken)
 
     def _undo_attempt(self, work: Work) -> None:
         """Only a process that dies in the work counts as an attempt."""
         with suppress(RedisError):
-            if not self._store.still(work.job.id, self._process):
-                return
-            self._store.put(replace(work.job, state="waiting", attempts=work.job.attempts - 1))
+            self._end(work, "waiting", attempts=work.job.attempts - 1)
+
+    def _end(self, work: Work, state: State, **changes: Any) -> None:
+        """Keep how the work ended, unless the job was removed meanwhile, or another process has it."""
+        if self._store.still(work.job.id, self._process):
+            self._store.put(replace(work.job, state=state, **changes))
 
     def _let_go(self, job: Job) -> None:
         with suppress(RedisError):  # it ends by itself
