@@ -216,6 +216,29 @@ def test_a_job_that_is_removed_or_taken_over_while_it_ends_stays_so(
     assert client.redis.get(f"{client.keys.web}held:{taken.id}") == b"another"
 
 
+def test_a_job_is_held_again_by_a_slow_process_unless_another_has_it_or_has_ended_it(
+    client: Client, store: JobStore
+) -> None:
+    held = f"{client.keys.web}held:"
+
+    def slow(work: Work) -> dict[str, Any]:
+        client.redis.delete(f"{held}{work.job.id}")  # as after its end
+        work.tell("reading", 1, 1)
+        client.redis.delete(f"{held}{work.job.id}")
+        return {"items": 1}
+
+    runner = Runner(store, {"slow": slow})
+    job = store.add("slow", "lead", "ann", "waiting")
+    runner._attempt(job)
+    assert (job_of(store, job.id).state, job_of(store, job.id).result) == ("done", {"items": 1})
+    assert not store.still(job.id, "process"), "it has ended"
+    assert not client.redis.exists(f"{held}{job.id}")
+    other = store.add("slow", "lead", "ann", "waiting")
+    assert store.take(other, "another") is not None
+    assert store.still(other.id, "another")
+    assert not store.still(other.id, "process"), "another has it"
+
+
 def test_files_and_jobs_are_bounded_and_have_an_end(
     client: Client, store: JobStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

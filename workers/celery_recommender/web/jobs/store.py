@@ -184,11 +184,19 @@ class JobStore:
         return taken
 
     def still(self, id_: str, process: str) -> bool:
-        """A sign of life; whether the job is there and this process holds it."""
-        held: Any = self._redis.get(self._of("held", id_))
-        if held is None or held.decode() != process or self.get(id_) is None:
+        """A sign of life; whether the job has not ended, and this process holds it.
+
+        A process that was slow, and that none has replaced, holds it again.
+        """
+        job, name = self.get(id_), self._of("held", id_)
+        if job is None or job.ended:
             return False
-        return bool(self._redis.set(self._of("held", id_), process, ex=HELD_S))
+        if self._redis.set(name, process, ex=HELD_S, nx=True):
+            return True
+        held: Any = self._redis.get(name)
+        if held is None or held.decode() != process:
+            return False
+        return bool(self._redis.set(name, process, ex=HELD_S))
 
     def let_go(self, id_: str, process: str) -> None:
         """Hold it no longer."""
