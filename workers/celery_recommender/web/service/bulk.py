@@ -60,7 +60,7 @@ class Answered(NamedTuple):
 
 
 class BulkService:
-    """Answers in bulk. What a preview has shown is what its confirmation answers; both are in Redis, one of a browser.
+    """Answers in bulk. A confirmation answers what its preview has shown. Redis keeps the last of each for a browser.
 
     Args:
         service: asks and sends.
