@@ -24,9 +24,7 @@ from recommender_engine.items.commands import validate
 from recommender_engine.items.list_request import ListRequest
 from recommender_engine.pipeline.batch import Batch
 from recommender_engine.pipeline.notes import Notes
-from recommender_engine.pipeline.prepared import (
-    segments,
-)
+from recommender_engine.pipeline.prepared import segments
 from recommender_engine.pipeline.preparing import Preparation
 from recommender_engine.pipeline.queries.comparing import ComparedPair
 from recommender_engine.pipeline.queries.export import ExportPage
