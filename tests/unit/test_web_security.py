@@ -192,6 +192,13 @@ def test_a_flood_of_passwords_is_refused_at_once(tmp_path: Path, monkeypatch: py
     assert users.verified("jo", "correct horse") is not None, "the places are free again"
 
 
+@pytest.mark.parametrize("length", [b"\xb2", b"9" * 5000, b"-1"])
+def test_a_length_that_is_no_number_is_refused(length: bytes) -> None:
+    """A server in front of the application may pass on what h11 refuses."""
+    stranger = TestClient(create_app(NOWHERE, Client(NOWHERE)), base_url="http://localhost")
+    assert stranger.post("/compare", content=b"x", headers={b"content-length": length}).status_code == 413
+
+
 def test_a_body_is_bounded(browser: Browser) -> None:
     assert browser.post("/compare", content=b"x" * (MOST_BYTES + 1)).status_code == 413
 

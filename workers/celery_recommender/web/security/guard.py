@@ -35,6 +35,7 @@ HEADERS = {
 }
 MOST_BYTES = 1 << 20
 """Size of a request's body."""
+_LONGEST_LENGTH = 18  # digits of a Content-Length; Python reads no number of thousands of them
 MOST_HEADER_BYTES = 32 * 1024
 """Size of its headers together."""
 BODY_S = 30.0
@@ -100,7 +101,7 @@ class Guard:
         if scope["path"].startswith(f"{self._api}/") and b"%" in scope.get("raw_path", b""):
             return 404, "not_found", "No path of the API has escaped characters."
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > most:
+        if not length.isdecimal() or len(length) > _LONGEST_LENGTH or int(length) > most:
             return 413, "too_large", f"At most {most} bytes are accepted."
         return None
 
