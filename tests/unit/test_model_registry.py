@@ -34,6 +34,14 @@ def test_files_are_copied_and_their_digests_kept(tmp_path: Path) -> None:
     assert source.sha256 == {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in here}
 
 
+@pytest.mark.parametrize("way", [".tuned", ".tuned/1_Pooling/.."])
+def test_hidden_files_are_left_out_and_a_hidden_directory_is_not(tmp_path: Path, way: str) -> None:
+    hidden = {".cache/config.json": b"{}", ".cache/deep/er/config.json": b"{}", ".notes.txt": b"x"}
+    write_model(tmp_path / ".tuned", FILES | hidden)
+    source = registered(ModelRegistry(tmp_path / "models"), tmp_path / way)
+    assert set(source.sha256) == set(FILES)
+
+
 @pytest.mark.parametrize(
     ("files", "refusal"),
     [

@@ -169,7 +169,8 @@ def _digests(path: Path) -> dict[str, str]:
     """SHA-256 of each file that is copied, by its path inside the directory."""
     found = {}
     for file in sorted(path.rglob("*")):
-        if file.is_file() and file.suffix in _TAKEN and not any(part.startswith(".") for part in file.parts[-2:]):
+        relative = file.relative_to(path)
+        if file.is_file() and file.suffix in _TAKEN and not any(part.startswith(".") for part in relative.parts):
             with file.open("rb") as content:
-                found[file.relative_to(path).as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
+                found[relative.as_posix()] = hashlib.file_digest(content, "sha256").hexdigest()
     return found
