@@ -115,7 +115,7 @@ class Dispatch:
 
     def sent(self, published: EntryId) -> EntryId:
         """Up to where events have been published, and delivered where they are to be."""
-        return min(published, *(feed.received for feed in self._feeds), published)
+        return min([published, *(feed.received for feed in self._feeds)])
 
     @property
     def _lanes(self) -> Sequence[DeliveryThread]:
