@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from html import escape
 
 from celery.exceptions import CeleryError
-from fastapi import BackgroundTasks, FastAPI, Form, HTTPException, Request, Response
+from fastapi import BackgroundTasks, Depends, FastAPI, Form, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from redis.exceptions import RedisError
 from standardwebhooks import Webhook, WebhookVerificationError
@@ -82,10 +82,14 @@ def show(id_: int, background: BackgroundTasks) -> str:
     return f"<h1>{escape(text)}</h1>{remark}<ul>{''.join(f'<li>{escape(one)}</li>' for one in similar_to(id_))}</ul>"
 
 
+async def body_of(request: Request) -> bytes:
+    return await request.body()
+
+
 @app.post("/hooks/recommender", status_code=204)
-async def receive(request: Request) -> None:
+def receive(request: Request, body: bytes = Depends(body_of)) -> None:  # in a thread: it waits for the database
     try:
-        event = webhook.verify(await request.body(), dict(request.headers))
+        event = webhook.verify(body, dict(request.headers))
     except WebhookVerificationError:
         raise HTTPException(401) from None
     if event["type"] in VERDICTS:
