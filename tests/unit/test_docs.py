@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, get_args
 
 import pytest
+from celery import Celery
 
 from celery_recommender.broker.commands.log import decode
 from celery_recommender.broker.events import retention
@@ -34,6 +35,7 @@ from recommender_engine import EntryId, Recommender, open_recommender
 from recommender_engine.embedding import Encoder
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import (
+    START,
     CollectionSettings,
     CommandRejected,
     ItemProcessed,
@@ -67,6 +69,7 @@ from recommender_engine.store.changed_items import MOST_CHANGED
 from recommender_engine.store.mentions import MOST_MENTIONS
 from recommender_engine.store.tombstones import MOST_TOMBSTONES, TOMBSTONE_WINDOW_MS
 from recommender_engine.testing import DeterministicEncoder
+from tests.support.engine import Log, at, opened
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -245,6 +248,24 @@ def test_products_page_shows_words() -> None:
     (shown,) = _blocks((DOCS / "guide/products.md").read_text(), "toml words")
     lists = tomllib.loads(shown)
     assert WordLists.model_validate(lists).given() == lists
+
+
+def test_products_page_shows_a_task_that_takes_whatever_is_delivered() -> None:
+    (shown,) = (one for one in _blocks((DOCS / "guide/products.md").read_text(), "python") if "@app.task" in one)
+    app, saved = Celery(), dict[str, list[str]]()
+    names: dict[str, Any] = {"app": app, "save_recommendations": saved.__setitem__, "forget": saved.pop}
+    exec(compile(shown, "products.md", "exec"), names)
+    log, told = Log(), set[str]()
+    with contextlib.closing(opened()) as engine:
+        engine.process([log.upsert(id_, id_, vector=at(degrees)) for id_, degrees in (("a", 0), ("b", 40), ("c", 90))])
+        engine.process([log.patch("a", {"in_stock": False}), log.delete("c")])
+        for row in engine.outbox.after(START, 100):
+            if row.type in Settings(redis_url="redis://x").deliver_types:
+                app.tasks["shop.tasks.on_event"](json.loads(row.event))
+                told.add(row.type)
+    assert told >= {"recommender.item.processed.v1", "recommender.item.patched.v1", "recommender.item.deleted.v1"}
+    assert saved.keys() == {"a", "b"}
+    assert saved["b"] == ["a"]
 
 
 @pytest.mark.parametrize("policy", re.findall(r"^```toml policy\n(.*?)^```$", POLICIES, re.DOTALL | re.MULTILINE))
