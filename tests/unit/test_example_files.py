@@ -193,6 +193,17 @@ def test_sts_is_judged_on_its_test_rows(tiny: Path, tmp_path: Path) -> None:
     assert "the rows are scores; this takes triplets" in wrong.stderr
 
 
+@pytest.mark.parametrize("rows", [("a cat,a dog,3",), ("a cat,a dog,3", "a car,a bus,3")])
+def test_a_correlation_that_cannot_be_computed_is_one_line(tiny: Path, tmp_path: Path, rows: tuple[str, ...]) -> None:
+    file = tmp_path / "sts.csv"
+    file.write_text("\n".join(["text1,text2,score", *rows]) + "\n")
+    settings = Settings(state_dir=tmp_path / "state", encoder="torch-float32")
+    done = call(settings, "evaluate", "sts", str(file), "--model", str(tiny))
+    assert done.returncode != 0
+    assert "at least two pairs with different scores" in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
 def test_triplets_are_judged_by_their_accuracy(tiny: Path, tmp_path: Path) -> None:
     texts = phrases(40)
     rows = [f"{texts[n]},{texts[n]},{texts[n + 20]}" for n in range(15)]

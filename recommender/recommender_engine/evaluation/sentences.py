@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
 from recommender_engine.embedding.encoder import Vectors
+from recommender_engine.errors import ConfigurationError
 from recommender_engine.items.values import Value
 
 Numbers = NDArray[np.float64]
@@ -30,10 +31,10 @@ def correlation(similarities: Numbers, scores: Numbers) -> Correlation:
     """Correlation of similarities with scores, both of shape (n,).
 
     Raises:
-        ValueError: there are fewer than two, or all of one kind are the same.
+        ConfigurationError: there are fewer than two, or all similarities or all scores are the same.
     """
     if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(similarities) == 0:
-        raise ValueError("a correlation needs at least two pairs with different scores and similarities")
+        raise ConfigurationError("a correlation needs at least two pairs with different scores and similarities")
     return Correlation(
         pairs=len(scores),
         spearman=float(spearmanr(similarities, scores).statistic),
