@@ -52,19 +52,20 @@ class Data:
 @click.command()
 @click.option("--limit", default=1000, show_default=True, type=click.IntRange(64), help="Examples a loss trains on.")
 @click.option("--epochs", default=1.0, show_default=True, help="Passes over them.")
+@click.option("--judged", default=1379, show_default=True, type=click.IntRange(64), help="Pairs they are judged on.")
 @click.option("--seed", default=0, show_default=True)
-def sentences(limit: int, epochs: float, seed: int) -> None:
+def sentences(limit: int, epochs: float, judged: int, seed: int) -> None:
     """Poolings, losses, averaged token embeddings and a cross-encoder on STSb and SICK."""
-    report = measure(limit, epochs, seed)
+    report = measure(limit, epochs, judged, seed)
     show(report)
     publish([report])
 
 
 @timed
-def measure(limit: int, epochs: float, seed: int) -> Report:
-    """Spearman x 100 on STSb's test split, of each."""
+def measure(limit: int, epochs: float, judged: int, seed: int) -> Report:
+    """Spearman x 100 on STSb's test split, of each; what is trained next is told on standard error."""
     use_threads(None)
-    base, data = find_base(KNOWN_MODELS[0]), read(limit)
+    base, data = find_base(KNOWN_MODELS[0]), read(limit, judged)
     settings = TrainingSettings(epochs=epochs, seed=seed)
     facts: dict[str, Any] = {"averaged input token embeddings, untrained": _averaged(base, data)}
     with tempfile.TemporaryDirectory(prefix="recommender-bench-") as name:
@@ -83,25 +84,27 @@ def measure(limit: int, epochs: float, seed: int) -> Report:
                 facts[f"{loss}: trained on {made.data.train:,} {made.data.trained_as}"] = (
                     f"{_of_model(folder / loss, data)} ({made.seconds:.0f} s; {own})"
                 )
+        click.echo("judge", err=True)
         train(CrossEncoderTutor(), base, data.by_loss["cosine"], settings, folder / "judge", Origin(("STSb",)))
         both = compared(_found(folder / "mean"), _found(folder / "judge"), data.test)
     for kind, side in (("bi-encoder", both.bi_encoder), ("cross-encoder", both.cross_encoder)):
         facts[f"{kind}, trained on the same: Spearman, a second, hours for 10,000 sentences"] = (
             f"{100 * side.figure:.2f}, {side.per_second:.0f}, {side.hours_for_10000:.3g}"
         )
-    notes = (f"{limit:,} examples a loss, {epochs:g} epochs, batches of {settings.batch_size}, seed {seed}",)
+    trained = f"{limit:,} examples a loss, {epochs:g} epochs, batches of {settings.batch_size}, seed {seed}"
+    notes = (f"{trained}; judged on {len(data.test):,} pairs",)
     return Report("sentences", "The comparisons of the SBERT paper on STSb and SICK", facts=facts, notes=notes)
 
 
-def read(limit: int) -> Data:
-    """At most ``limit`` examples to train on for each loss, 300 held out, and STSb's test split."""
+def read(limit: int, most_judged: int) -> Data:
+    """At most ``limit`` examples to train on for each loss, 300 held out, and so many pairs of STSb's test split."""
     stsb, sick = _rows("stsbenchmark"), _rows("sick")
     train, held_out, test = (
         [(row["text1"], row["text2"], float(row["score"])) for row in stsb if row["split"] == split]
         for split in ("train", "dev", "test")
     )
     nli, nli_held_out = ([row for row in sick if row["split"] == split] for split in ("train", "trial"))
-    judged = _scores(test)
+    judged = _spread(_scores(test), most_judged)
     none = judged.at(())
 
     def parts(make: Callable[[Any], Examples], ours: Any, kept: Any, tested: Examples = none) -> Parts:
@@ -161,6 +164,7 @@ def _triplets(rows: Sequence[dict[str, str]]) -> Examples:
 
 
 def _trained(base: Base, parts: Parts, settings: TrainingSettings, output: Path) -> Manifest:
+    click.echo(output.name, err=True)
     return train(BiEncoderTutor(), base, parts, settings, output, Origin(("STSb and SICK",)))
 
 
