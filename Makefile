@@ -18,7 +18,7 @@ demo: $(DEMO) ## Try it, with nothing else to install [INPUT=file.csv] [ARGS=...
 
 test: $(DEV) ## Run every test [ARGS="-k name"]
 	@if command -v npm >/dev/null; then $(MAKE) $(NODE_MODULES) $(AXE_MODULES); else echo "no npm: Node.js tests are skipped"; fi
-	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder --max-worker-restart 0 $(ARGS)
 
 check: $(DEV) ## Lint, format, types, import directions, repeated code, security, the documentation
 	@$(MAKE) -j 2 check-types check-style check-imports check-repeated check-security check-audit check-docs

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 import yaml
 
 from celery_recommender.settings import Settings, variable
+from tests.support.helm import Helm, helm_of
 from tests.unit.test_kubernetes import CONFIG, CRDS, DOCUMENTS, WORKLOADS
 
-helm = pytest.importorskip("helm_python", reason="helm-python-sdk has no wheel for this machine")
+if importlib.util.find_spec("helm_python") is None:
+    pytest.skip("helm-python-sdk has no wheel for this machine", allow_module_level=True)
 
 CHART = Path(__file__).parents[2] / "deploy/helm/celery-recommender"
 VALUES: dict[str, Any] = {
@@ -32,12 +36,14 @@ VALUES: dict[str, Any] = {
 }
 
 
-def rendered(values: dict[str, Any], name: str = "recommender") -> list[dict[str, Any]]:
-    chart = helm.Chart.load(CHART)
-    try:
-        files = chart.render(values, name=name, namespace="recommender")
-    finally:
-        chart.close()
+@pytest.fixture(scope="module")
+def helm() -> Iterator[Helm]:
+    with helm_of(CHART) as found:
+        yield found
+
+
+def rendered(helm: Helm, values: dict[str, Any], name: str = "recommender") -> list[dict[str, Any]]:
+    files = helm.render(values, name)
     manifests = [text for path, text in files.items() if not path.endswith("NOTES.txt")]
     return [one for text in manifests for one in yaml.safe_load_all(text) if one]
 
@@ -47,22 +53,22 @@ def of_kind(documents: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
-def test_helm_finds_nothing_wrong_with_it(values: dict[str, Any]) -> None:
-    report = helm.lint(CHART, values, strict=True, kube_version="v1.30.0")
+def test_helm_finds_nothing_wrong_with_it(helm: Helm, values: dict[str, Any]) -> None:
+    report = helm.lint(values, strict=True, kube_version="v1.30.0")
     assert report["errors"] == []
     assert [one for one in report["messages"] if one["severity"] > 1] == []
 
 
 @pytest.mark.parametrize("values", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("release", ["1.29", "1.34"])
-def test_what_it_renders_is_valid(values: dict[str, Any], release: str) -> None:
-    for one in rendered(values):
+def test_what_it_renders_is_valid(helm: Helm, values: dict[str, Any], release: str) -> None:
+    for one in rendered(helm, values):
         if not one["apiVersion"].startswith(CRDS):
             kubernetes_validate.validate(one, release, strict=True)
 
 
-def test_by_default_its_workloads_are_those_of_the_base() -> None:
-    documents = rendered({})
+def test_by_default_its_workloads_are_those_of_the_base(helm: Helm) -> None:
+    documents = rendered(helm, {})
     found = {one["metadata"]["name"]: one for one in documents if one["kind"] in ("StatefulSet", "Deployment")}
     assert found.keys() == {one["metadata"]["name"] for one in WORKLOADS}
     for workload in WORKLOADS:
@@ -81,8 +87,8 @@ def test_by_default_its_workloads_are_those_of_the_base() -> None:
         assert [one["spec"] for one in of_kind(documents, kind)] == [one["spec"] for one in of_kind(DOCUMENTS, kind)]
 
 
-def test_values_reach_what_they_name() -> None:
-    documents = rendered(VALUES["all"], name="b")
+def test_values_reach_what_they_name(helm: Helm) -> None:
+    documents = rendered(helm, VALUES["all"], name="b")
     (config,) = of_kind(documents, "ConfigMap")
     settings = {name: value for name, value in config["data"].items() if name.startswith("RECOMMENDER_")}
     assert set(settings) <= {variable(name) for name in Settings.model_fields}
@@ -99,7 +105,7 @@ def test_values_reach_what_they_name() -> None:
     (container,) = web["spec"]["template"]["spec"]["containers"]
     assert container["image"] == "registry.internal/recommender:0.2.0"
     assert {"name": "RECOMMENDER_WEB_HOSTS", "value": "tickets.example.com"} in container["env"]
-    alone = rendered(VALUES["alone"])
+    alone = rendered(helm, VALUES["alone"])
     assert sorted(one["kind"] for one in alone) == ["ConfigMap", "Service", "StatefulSet"]
     (config,) = of_kind(alone, "ConfigMap")
     assert config["data"]["RECOMMENDER_EMBED_WORKERS"] == "0"
@@ -108,6 +114,6 @@ def test_values_reach_what_they_name() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"ownr": {}}, {"owner": {"partition": "a b"}}, {"settings": {"LOG": "x"}}, {"embedWorker": {"max": 0}}]
 )
-def test_a_wrong_value_is_refused(wrong: dict[str, Any]) -> None:
-    report = helm.lint(CHART, wrong, strict=True)
+def test_a_wrong_value_is_refused(helm: Helm, wrong: dict[str, Any]) -> None:
+    report = helm.lint(wrong, strict=True)
     assert report["errors"]
