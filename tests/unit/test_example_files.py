@@ -86,6 +86,17 @@ def test_rows_that_are_no_examples_are_reported(tmp_path: Path) -> None:
     ]
 
 
+def test_a_triplet_whose_texts_do_not_differ_teaches_nothing(tmp_path: Path) -> None:
+    found = read(tmp_path, "anchor,positive,negative", "a cat,a kitten,a dog", "a cat,a kitten,a  kitten")
+    assert len(found.examples) == 1
+    assert [(one.row, one.error) for one in found.bad] == [(2, "columns 'positive' and 'negative': the same text")]
+
+
+def test_where_no_row_can_be_used_the_first_says_why(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"no row .* can be used: .*pairs\.csv, row 1: column 'text2': no text"):
+        read(tmp_path, "text1,text2,score", "a cat,,1", "a dog,,2")
+
+
 def test_other_columns_are_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="no columns text1 and text2, nor anchor and positive"):
         read(tmp_path, "question,answer", "a,b")
@@ -141,7 +152,7 @@ def test_the_command_trains_and_measures(tmp_path: Path) -> None:
     texts = phrases(80)
     rows = [f"{texts[n]},{texts[n] if n % 2 else texts[n + 40]},{n % 2}" for n in range(40)]
     (tmp_path / "pairs.csv").write_text("\n".join(["text1,text2,score", *rows]) + "\n")
-    (tmp_path / "bad.csv").write_text("text1,text2,score\na,b,0.5\n,,\n")
+    (tmp_path / "bad.csv").write_text("text1,text2,score\na,b,0.5\na,,0.5\n")
     settings = Settings(state_dir=tmp_path / "state")
     run = partial(call, settings, "train", "--base", str(base), "--batch-size", "8", "--epochs", "1")
     done = run(str(tmp_path / "pairs.csv"), "--output", str(tmp_path / "out"), "--json")
@@ -161,6 +172,7 @@ def test_the_command_trains_and_measures(tmp_path: Path) -> None:
     few = run(str(tmp_path / "bad.csv"), "--held-out", "0", "--output", str(tmp_path / "few"))
     assert few.returncode == 1
     assert "1 examples to train on are less than one batch of 8" in few.stderr
+    assert "skipped" in few.stderr, "rows that cannot be used are told before training, also where it fails"
 
 
 @pytest.fixture(scope="module")

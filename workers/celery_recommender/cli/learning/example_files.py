@@ -119,7 +119,8 @@ def read_examples(
         shapes.add(Shape.CLASSES)
         _read_items(file, given, rules, rows, splits, bad, notes)
     if not rows:
-        raise ConfigurationError("no row is an example that can be used")
+        first = f": {bad[0].file}, row {bad[0].row}: {bad[0].error}" if bad else ""
+        raise ConfigurationError(f"no row is an example that can be used{first}")
     if len(shapes) > 1:
         raise ConfigurationError(f"the files hold {', '.join(sorted(shapes))}: train on one shape at a time")
     return ExampleFiles(_examples(shapes.pop(), rows, loss), splits, bad, list(dict.fromkeys(notes)))
@@ -171,6 +172,8 @@ def _read(
         of = SPLITS.get(said) if said else named
         if not all(texts):
             bad.append(FileRow(file, row.number, f"column {columns.texts[texts.index('')]!r}: no text"))
+        elif columns.shape is Shape.TRIPLETS and texts[1] == texts[2]:
+            bad.append(FileRow(file, row.number, f"columns {columns.texts[1]!r} and {columns.texts[2]!r}: the same text"))
         elif columns.target is not None and target is None:
             wanted = "no number from 0 to 5" if columns.shape is Shape.SCORES else "no label"
             bad.append(FileRow(file, row.number, f"column {columns.target!r}: {wanted}"))

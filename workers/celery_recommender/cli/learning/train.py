@@ -144,7 +144,6 @@ def train(
         print_json({"path": str(output), **told, "bad_rows": bad_rows(read.bad)})
     else:
         _show(manifest, output)
-        show_bad(read.bad)
     context.exit(exit_code(len(read.parts.train), len(read.bad)))
 
 
@@ -154,6 +153,7 @@ def _from_files(
     read = read_examples(files, given, training.loss, settings.message_rules)
     for note in read.notes:
         err.print(printable(note), style="dim")
+    show_bad(read.bad, err)
     parts = read.parts(share, training.seed)
     return _Given(parts, {"sources": tuple(Path(file).name for file in files)}, read.bad)
 
