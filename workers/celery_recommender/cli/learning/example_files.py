@@ -173,7 +173,8 @@ def _read(
         if not all(texts):
             bad.append(FileRow(file, row.number, f"column {columns.texts[texts.index('')]!r}: no text"))
         elif columns.shape is Shape.TRIPLETS and texts[1] == texts[2]:
-            bad.append(FileRow(file, row.number, f"columns {columns.texts[1]!r} and {columns.texts[2]!r}: the same text"))
+            both = " and ".join(map(repr, columns.texts[1:]))
+            bad.append(FileRow(file, row.number, f"columns {both}: the same text"))
         elif columns.target is not None and target is None:
             wanted = "no number from 0 to 5" if columns.shape is Shape.SCORES else "no label"
             bad.append(FileRow(file, row.number, f"column {columns.target!r}: {wanted}"))
