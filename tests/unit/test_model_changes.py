@@ -80,6 +80,7 @@ def test_a_second_model_is_built_beside_and_promoted_and_rolled_back() -> None:
         "dimension": 128,
         "left": 0,
         "stopped": None,
+        "previous": False,
     }
     before = [one.get(f"i{n}") for n in range(35)]
     (promoted,) = one.process([about(log, "promoted")])
@@ -90,13 +91,14 @@ def test_a_second_model_is_built_beside_and_promoted_and_rolled_back() -> None:
         35,
     )
     assert one.stats()["collections"]["default"]["model"] == NEW.identity.key
-    assert second(one)["model"] == LIVE.identity.key
+    assert (second(one)["model"], second(one)["previous"]) == (LIVE.identity.key, True)
     assert [one.get(f"i{n}") for n in range(35)] == before, "groups and verdicts stay"
     (view,) = {data_of(event)["model"] for event in one.process(items(log, 1, 50))}
     assert view == NEW.identity.key
     build(one)
     one.process([about(log, "promoted", DEFAULT_MODEL)])
     assert one.stats()["collections"]["default"]["model"] == LIVE.identity.key
+    assert second(one)["previous"] is False, "the way back leads to it by a promotion again"
     one.process([about(log, "dropped")])
     assert second(one) is None
     one.prune(0, one.last_event)

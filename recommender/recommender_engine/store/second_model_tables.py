@@ -19,3 +19,8 @@ CREATE TABLE dropped_models (
     key BLOB NOT NULL                     -- vectors up to this key have been looked at
 ) WITHOUT ROWID;
 """
+
+PREVIOUS_MODELS = """
+-- 1 for the model that was live before the latest switch, 0 for one that is proposed.
+ALTER TABLE second_models ADD COLUMN previous INTEGER NOT NULL DEFAULT 0;
+"""

@@ -19,6 +19,7 @@ class SecondModel:
         dimension: length of its vectors.
         embedded_seq: items up to this arrival number have been embedded by it.
         tries: how often items behind that were begun; more than one, if processes have ended meanwhile.
+        previous: whether it was the live model before the latest switch; otherwise it is proposed.
     """
 
     collection: int
@@ -27,6 +28,7 @@ class SecondModel:
     dimension: int
     embedded_seq: int = 0
     tries: int = 0
+    previous: bool = False
 
     @property
     def digest(self) -> str:
@@ -43,13 +45,14 @@ class SecondModelTable:
     def all(self) -> list[SecondModel]:
         """Every one, by collection."""
         rows = self._db.execute(
-            "SELECT collection, name, model, dimension, embedded_seq, tries FROM second_models ORDER BY collection"
+            "SELECT collection, name, model, dimension, embedded_seq, tries, previous"
+            " FROM second_models ORDER BY collection"
         )
-        return [SecondModel(*row) for row in rows]
+        return [SecondModel(*row[:-1], previous=bool(row[-1])) for row in rows]
 
     def put(self, one: SecondModel) -> None:
         """Store one, in place of that of its collection."""
-        self._db.execute("INSERT OR REPLACE INTO second_models VALUES (?,?,?,?,?,?)", astuple(one))
+        self._db.execute("INSERT OR REPLACE INTO second_models VALUES (?,?,?,?,?,?,?)", astuple(one))
         self._db.execute("DELETE FROM dropped_models WHERE model=?", (one.model,))
 
     def drop(self, one: SecondModel) -> None:

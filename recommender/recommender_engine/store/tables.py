@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
-from recommender_engine.store.second_model_tables import SECOND_MODEL_TABLES
+from recommender_engine.store.second_model_tables import PREVIOUS_MODELS, SECOND_MODEL_TABLES
 from recommender_engine.store.shown_tables import SHOWN_TABLES
 from recommender_engine.store.subscription_tables import SUBSCRIPTION_TABLES
 
-SCHEMA_VERSION = 12
+SCHEMA_VERSION = 13
 """Of what is here. Whoever changes it adds what brings an older state there (`recommender_engine.store.upgrades`)."""
 
 # Indexes are in the order in which upgrades create them: SQLite chooses between equally good ones by their order.
@@ -258,4 +258,4 @@ CREATE TABLE behaviour_redo (
     share REAL NOT NULL                   -- of the weight that counts for the item
 );
 """
-TABLES += SUBSCRIPTION_TABLES + SECOND_MODEL_TABLES
+TABLES += SUBSCRIPTION_TABLES + SECOND_MODEL_TABLES + PREVIOUS_MODELS

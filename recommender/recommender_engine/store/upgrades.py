@@ -9,7 +9,7 @@ import json
 
 from recommender_engine.store.behaviour_tables import BEHAVIOUR_TABLES
 from recommender_engine.store.older_rows import narrow_items, narrow_partners, narrow_ring
-from recommender_engine.store.second_model_tables import SECOND_MODEL_TABLES
+from recommender_engine.store.second_model_tables import PREVIOUS_MODELS, SECOND_MODEL_TABLES
 from recommender_engine.store.shown_tables import SHOWN_TABLES
 from recommender_engine.store.subscription_tables import SUBSCRIPTION_TABLES
 
@@ -246,6 +246,7 @@ CREATE TABLE list_weights (
 }
 UPGRADES[11] += SHOWN_TABLES + SUBSCRIPTION_TABLES
 UPGRADES[12] = "ALTER TABLE collections ADD COLUMN unlearned_answer INTEGER NOT NULL DEFAULT 0;\n" + SECOND_MODEL_TABLES
+UPGRADES[13] = PREVIOUS_MODELS
 
 
 def said_length(content: str) -> int:

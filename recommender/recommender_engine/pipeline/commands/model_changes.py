@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from recommender_engine.embedding import ModelIdentity
 from recommender_engine.errors import InvalidCommand, ModelError
@@ -69,10 +70,9 @@ class ModelChanges:
             raise InvalidCommand(
                 "model_proposed", f"{collection.name!r} has a second model, {second.model}: drop it first", "model"
             )
-        done = 0 if second is None else second.embedded_seq
-        self._second_models.put(
-            SecondModel(collection.id, command.model, identity.key, identity.dimension, embedded_seq=done)
-        )
+        if second is None:
+            second = SecondModel(collection.id, command.model, identity.key, identity.dimension)
+        self._second_models.put(replace(second, tries=0))
         return decision.emit(
             ModelProposed(
                 command=decision.cause,

@@ -98,6 +98,7 @@ class SecondModels:
             "dimension": one.dimension,
             "left": self._store.second_models.left(one),
             "stopped": self._why_stopped(one),
+            "previous": one.previous,
         }
 
     def vector(self, one: SecondModel, row: StoredItem) -> Vector | None:

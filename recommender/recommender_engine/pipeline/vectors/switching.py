@@ -75,6 +75,7 @@ class Switching:
             dimension=int(collection.dimension or 0),
             embedded_seq=seqs[-1] if seqs else 0,
             tries=0,
+            previous=not second.previous,
         )
         self._second_models.put(before)
         collection.model, collection.dimension = second.model, second.dimension

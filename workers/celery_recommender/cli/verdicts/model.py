@@ -140,6 +140,11 @@ def promote(context: click.Context, collection: str, *, now: bool, as_json: bool
     """Switch a collection to its second model. Exit code 1 when the command is rejected."""
     settings = load_settings()
     second = _second(settings, collection)
+    if second["previous"]:
+        raise click.ClickException(
+            f"no model is proposed: {second['model']} was the model of {collection!r} before the last switch,"
+            " and the way back to it is recommender model rollback"
+        )
     if second["stopped"]:
         raise click.ClickException(f"{second['model']} has stopped ({second['stopped']}): propose it again")
     if second["left"] > _FEW and not now:
@@ -158,6 +163,11 @@ def rollback(context: click.Context, collection: str, *, as_json: bool) -> None:
     """Return a collection to the model of before the last switch. Exit code 1 when the command is rejected."""
     settings = load_settings()
     second = _second(settings, collection)
+    if not second["previous"]:
+        raise click.ClickException(
+            f"there is no way back: {second['model']} is proposed for {collection!r} and was not its model before"
+            " (recommender model drop takes the proposal back)"
+        )
     named = _named(second)
     _send(context, settings, lambda client: client.promote_model(collection, *named), as_json=as_json)
 
