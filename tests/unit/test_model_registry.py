@@ -83,6 +83,7 @@ def test_one_name_is_one_model(tmp_path: Path) -> None:
     other = write_model(tmp_path / "other", FILES | {"model.safetensors": b"others"})
     with pytest.raises(ConfigurationError, match="registered with other files"):
         registered(registry, other)
+    assert len([path for path in registry.directory.iterdir() if path.is_dir()]) == 1, "nothing is copied for it"
     with pytest.raises(ConfigurationError, match="a name is"):
         registry.copy(other, "a/b")
 

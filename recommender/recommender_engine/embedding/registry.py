@@ -94,7 +94,7 @@ class ModelRegistry:
         Only weights in safetensors, settings and texts are copied: no pickled file, no code.
 
         Raises:
-            ConfigurationError: the name is none.
+            ConfigurationError: the name is none, or another model has it.
             ModelError: it is no directory of a sentence-transformers model, lacks a tokenizer, has pickled weights
                 only, asks for code of its own, or a file is not as ``training.json`` states.
         """
@@ -106,6 +106,7 @@ class ModelRegistry:
         refuse_code(path)
         files = _digests(path)
         _refuse_altered(path, files)
+        self._refuse_taken(name, files)
         copied = RegisteredModel(name=name, files=files, digest="", dimension=0, max_tokens=0)
         make_directory(self.directory)
         target = self.directory / copied.folder
@@ -124,15 +125,18 @@ class ModelRegistry:
         Raises:
             ConfigurationError: another model has the name.
         """
-        known = self.models().get(model.name)
-        if known is not None and known.files != model.files:
-            raise ConfigurationError(f"model {model.name!r} is registered with other files: choose another --name")
-        if known != model:
+        self._refuse_taken(model.name, model.files)
+        if self.models().get(model.name) != model:
             path = self.directory / f"{model.name}{_RECORD}"
             path.unlink(missing_ok=True)
             with whole_file(path) as file:
                 file.write_text(json.dumps(model.model_dump(mode="json"), indent=1) + "\n", encoding="utf-8")
         self._known = _Known(-1, {})
+
+    def _refuse_taken(self, name: str, files: Mapping[str, str]) -> None:
+        known = self.models().get(name)
+        if known is not None and known.files != files:
+            raise ConfigurationError(f"model {name!r} is registered with other files: choose another --name")
 
 
 def _source(model: RegisteredModel, directory: Path) -> ModelSource:

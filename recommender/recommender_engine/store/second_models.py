@@ -48,7 +48,7 @@ class SecondModelTable:
             "SELECT collection, name, model, dimension, embedded_seq, tries, previous"
             " FROM second_models ORDER BY collection"
         )
-        return [SecondModel(*row[:-1], previous=bool(row[-1])) for row in rows]
+        return [SecondModel(*row[:-1], bool(row[-1])) for row in rows]
 
     def put(self, one: SecondModel) -> None:
         """Store one, in place of that of its collection."""
