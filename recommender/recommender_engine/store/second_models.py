@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class SecondModelTable:
             "SELECT collection, name, model, dimension, embedded_seq, tries, previous"
             " FROM second_models ORDER BY collection"
         )
-        return [SecondModel(*row[:-1], bool(row[-1])) for row in rows]
+        return [replace(SecondModel(*row), previous=bool(row[-1])) for row in rows]
 
     def put(self, one: SecondModel) -> None:
         """Store one, in place of that of its collection."""
