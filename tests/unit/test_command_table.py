@@ -25,7 +25,7 @@ def test_every_command_can_be_decoded() -> None:
 
 
 def test_every_command_has_a_handler_and_there_is_no_other() -> None:
-    assert opened()._deciding.handlers.by_type.keys() == {*COMMAND_TYPES.values(), RejectedCommand}
+    assert opened()._deciding.commands.handlers.by_type.keys() == {*COMMAND_TYPES.values(), RejectedCommand}
 
 
 @pytest.mark.parametrize("model", COMMAND_TYPES.values(), ids=COMMAND_TYPES)

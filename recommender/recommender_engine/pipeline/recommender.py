@@ -68,12 +68,17 @@ class Recommender:
         self._before_commit, self._on_close = options.before_commit, options.on_close
         self._base = base = Base(store, encoders, indexes or Indexes(store), options)
         self._deciding = deciding = Deciding(base)
-        self._queries = Queries(base, deciding)
+        self._queries = Queries(base, deciding.changes)
         self._preparation = Preparation(
-            base.collections, base.embedding, base.indexes, deciding.moves, deciding.rates, deciding.handlers
+            base.collections,
+            base.embedding,
+            base.indexes,
+            deciding.changes.moves,
+            deciding.rates,
+            deciding.commands.handlers,
         )
         self.notes = Notes(store)
-        self.moves, self.moving, self.tidying = deciding.moves, deciding.moving, deciding.tidying
+        self.moves, self.moving, self.tidying = deciding.changes.moves, deciding.commands.moving, deciding.tidying
         self.second_models = base.second_models
         self.promises, self.calibrating = self._queries.promises, self._queries.calibrating
         deciding.recutting.open()
@@ -133,7 +138,7 @@ class Recommender:
             batch.changed.update({collection.id: collection for collection in self._base.collections.flush()})
             self._base.words.flush()
             self._deciding.rates.flush()
-            self._deciding.novelty.flush()
+            self._deciding.changes.novelty.flush()
             self._store.behaviour.flush()
             self._store.list_weights.flush()
             batch.finish()
@@ -218,7 +223,7 @@ class Recommender:
 
     def open_incidents(self) -> int:
         """How many incidents are open, in all collections."""
-        return self._deciding.incidents.open.count()
+        return self._deciding.changes.incidents.open.count()
 
     def subscriptions(self) -> tuple[int, int]:
         """How many lists are told when they change, and how many of them wait to be made again."""

@@ -11,6 +11,7 @@ from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
+from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 
 # Review questions ("are these two the same?") about one item that are judged again when it goes.
@@ -34,12 +35,18 @@ class Departures:
     """Takes items out and publishes what follows from it."""
 
     def __init__(
-        self, store: SqliteStore, arrivals: Arrivals, search: CandidateSearch, corrections: Corrections
+        self,
+        store: SqliteStore,
+        arrivals: Arrivals,
+        search: CandidateSearch,
+        corrections: Corrections,
+        changed_lists: ChangedLists,
     ) -> None:
         self._store = store
         self._arrivals = arrivals
         self._search = search
         self._corrections = corrections
+        self._changed_lists = changed_lists
 
     def take_out(self, decision: CollectionDecision, row: StoredItem) -> Departed:
         """Take an item out, and judge again the items that are in review because of it."""
@@ -105,6 +112,11 @@ class Departures:
         group = departed.row.group
         if self._store.groups.size(group):
             self._corrections.publish_group(decision, group, "left", [departed.row.item.id])
+
+    def forget(self, decision: CollectionDecision, item_id: str) -> None:
+        """An item is deleted: what its behaviour taught goes, and lists that may hold it are made again."""
+        self._store.behaviour.departed(decision.collection.id, item_id)
+        self._changed_lists.departed(decision, item_id)
 
     def _in_review_with(self, row: StoredItem, collection: Collection) -> Sequence[StoredItem]:
         seqs = self._store.items.matched_with(row.seq, Band.REVIEW, _MOST_REJUDGED)

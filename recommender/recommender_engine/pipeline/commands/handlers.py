@@ -1,4 +1,4 @@
-"""The table of handlers, one for each command, and what holds for all of them: one outcome, and repeats of keys."""
+"""What holds for the handlers of all commands: one outcome, repeats of keys, rejections."""
 
 from __future__ import annotations
 
@@ -8,40 +8,15 @@ from typing import Any
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import (
     Command,
-    ConfigureCollection,
-    DeleteCollection,
-    DeleteItem,
-    DropModel,
     Entry,
     EntryId,
-    EraseItem,
-    EraseUser,
-    GiveFeedback,
-    MergeUser,
-    MoveCollection,
-    PatchItem,
-    PromoteModel,
-    ProposeModel,
     QuarantineCommand,
-    ReceiveRecords,
-    RecordInteraction,
-    RecordShownList,
     RefuseMessage,
     RejectedCommand,
-    SubscribeList,
     TickClock,
-    UnsubscribeList,
-    UpsertItem,
 )
 from recommender_engine.items.repeats import digest_of, repeats, scope_of
 from recommender_engine.pipeline.batch import Decision
-from recommender_engine.pipeline.commands.collection_changes import CollectionChanges
-from recommender_engine.pipeline.commands.feedback import Feedback
-from recommender_engine.pipeline.commands.item_changes import ItemChanges
-from recommender_engine.pipeline.commands.model_changes import ModelChanges
-from recommender_engine.pipeline.commands.upserts import Upserts
-from recommender_engine.pipeline.interactions.interactions import Interactions
-from recommender_engine.pipeline.migration.move_steps import MoveSteps
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.outcomes.rejections import refused, refused_elsewhere, rejected
 from recommender_engine.pipeline.prepared import (
@@ -51,7 +26,6 @@ from recommender_engine.pipeline.prepared import (
     PreparedRepeat,
     PreparedUpsert,
 )
-from recommender_engine.pipeline.subscriptions.subscribing import Subscribing
 from recommender_engine.store import KeyUse, SqliteStore
 
 Handler = Callable[[Decision, Any], EntryId | None]
@@ -65,49 +39,24 @@ the command is to be rejected.
 class Handlers:
     """Applies commands in the order of the log.
 
+    Args:
+        store: the state.
+        moves: forwards commands of collections that are in another partition.
+        by_type: the handler of each command that changes something.
+
     Attributes:
-        by_type: the handler of each command. A new command is added here.
+        by_type: the handler of each command.
     """
 
     def __init__(
         self,
         store: SqliteStore,
         moves: MovedCollections,
-        upserts: Upserts,
-        items: ItemChanges,
-        feedback: Feedback,
-        collections: CollectionChanges,
-        models: ModelChanges,
-        steps: MoveSteps,
-        interactions: Interactions,
-        subscribing: Subscribing,
+        by_type: Mapping[type[Command | RejectedCommand], Handler],
     ) -> None:
         self._store = store
         self._moves = moves
-        self.by_type: Mapping[type[Command | RejectedCommand], Handler] = {
-            UpsertItem: upserts.apply,
-            PatchItem: items.patch,
-            DeleteItem: items.delete,
-            EraseItem: items.erase,
-            GiveFeedback: feedback.apply,
-            RecordInteraction: interactions.record,
-            RecordShownList: interactions.shown.show,
-            MergeUser: interactions.merge,
-            EraseUser: interactions.erase,
-            SubscribeList: subscribing.subscribe,
-            UnsubscribeList: subscribing.unsubscribe,
-            ConfigureCollection: collections.configure,
-            DeleteCollection: collections.delete,
-            ProposeModel: models.propose,
-            PromoteModel: models.promote,
-            DropModel: models.drop,
-            MoveCollection: steps.move,
-            ReceiveRecords: steps.receive,
-            RefuseMessage: _reject_refused,
-            TickClock: _do_nothing,  # what was due has been emitted before
-            QuarantineCommand: _do_nothing,  # it is only a record in the log
-            RejectedCommand: _reject,
-        }
+        self.by_type: Mapping[type[Command | RejectedCommand], Handler] = {**BY_THEMSELVES, **by_type}
 
     def first_use(self, entry: Entry) -> KeyUse | None:
         """The first use of its key in its collection, if that was within the last 24 hours of stream time."""
@@ -170,3 +119,12 @@ def _refuse_reuse(decision: Decision) -> EntryId:
 
 def _do_nothing(_decision: Decision, _command: Command) -> None:
     """The command has no effect of its own, and no outcome."""
+
+
+BY_THEMSELVES: Mapping[type[Command | RejectedCommand], Handler] = {
+    RefuseMessage: _reject_refused,
+    TickClock: _do_nothing,  # what was due has been emitted before
+    QuarantineCommand: _do_nothing,  # it is only a record in the log
+    RejectedCommand: _reject,
+}
+"""Handlers that need no part of the engine."""

@@ -18,14 +18,11 @@ from recommender_engine.items import (
     ProposeModel,
 )
 from recommender_engine.items.models import ModelCommand
-from recommender_engine.pipeline.arrival.relearning import Relearning
 from recommender_engine.pipeline.batch import Decision
-from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
+from recommender_engine.pipeline.commands.promotion import Promotion
 from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep
 from recommender_engine.pipeline.vectors.second_models import SecondModels
-from recommender_engine.pipeline.vectors.switching import Switching
 from recommender_engine.store import Collection, SecondModel, SqliteStore
 
 log = event_log(__name__)
@@ -40,19 +37,13 @@ class ModelChanges:
         collections: Collections,
         embedding: EmbeddingStep,
         second_models: SecondModels,
-        switching: Switching,
-        novelty: Novelty,
-        changed_lists: ChangedLists,
-        relearning: Relearning,
+        promotion: Promotion,
     ) -> None:
         self._store = store
         self._collections = collections
         self._embedding = embedding
         self._second_models = second_models
-        self._switching = switching
-        self._novelty = novelty
-        self._changed_lists = changed_lists
-        self._relearning = relearning
+        self._promotion = promotion
 
     def propose(self, decision: Decision, command: ProposeModel) -> EntryId:
         """Apply ``model.proposed``; returns the id of its outcome.
@@ -95,13 +86,7 @@ class ModelChanges:
         second = self._second(collection, command)
         self._identity(command, self._embedding.loaded_identity_of)
         before = str(collection.model)
-        self._switching.switch(collection, second)
-        self._collections.touch(collection)
-        decision.batch.overlays.pop(collection.id, None)
-        self._novelty.reset(collection)
-        self._relearning.switched(collection)
-        if self._changed_lists.follows(collection):
-            self._changed_lists.queue(collection, "all")
+        self._promotion.promote(decision, collection, second)
         return decision.emit(
             ModelPromoted(
                 command=decision.cause,

@@ -15,6 +15,7 @@ from recommender_engine.items import (
     EraseItem,
     ItemCommand,
     ItemDeleted,
+    MoveCollection,
 )
 from recommender_engine.items.repeats import digest_of
 from recommender_engine.pipeline.batch import Decision
@@ -207,3 +208,9 @@ class MovedCollections:
         self._collections.moving = frozenset(
             move.collection for move in self._by_name.values() if move.place in ("leaving", "arriving")
         )
+
+
+def unexpected_step(command: MoveCollection, move: Move | None) -> InvalidCommand:
+    """The rejection of a step that does not follow from the state of its collection."""
+    state = "it has to do with no other partition" if move is None else f"it is {move.place} ({move.move})"
+    return InvalidCommand("unknown_move", f"{command.step!r} does not follow here: {state}", "step")

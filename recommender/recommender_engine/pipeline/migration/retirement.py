@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recommender_engine.pipeline.batch import CollectionDecision
+from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.store import SqliteStore
 
@@ -32,3 +32,9 @@ class Retirement:
         batch.retired.append(collection)
         batch.changed.pop(collection.id, None)
         batch.overlays.pop(collection.id, None)
+
+    def retire_named(self, decision: Decision, name: str, why: str) -> None:
+        """The same for the collection of a name, if it is here."""
+        collection = self._collections.find(name)
+        if collection is not None:
+            self.retire(decision.within(collection), why)

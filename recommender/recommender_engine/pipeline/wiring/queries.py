@@ -15,13 +15,13 @@ from recommender_engine.pipeline.queries.similar import SimilarItems
 from recommender_engine.pipeline.queries.statistics import Statistics
 from recommender_engine.pipeline.queries.views import Views
 from recommender_engine.pipeline.wiring.base import Base
-from recommender_engine.pipeline.wiring.deciding import Deciding
+from recommender_engine.pipeline.wiring.changes import Changes
 
 
 class Queries:
     """Parts that answer questions, and change nothing."""
 
-    def __init__(self, base: Base, deciding: Deciding) -> None:
+    def __init__(self, base: Base, changes: Changes) -> None:
         store, collections, embedding, texts = base.store, base.collections, base.embedding, base.compared_texts
         search, recommendations, filters = base.search, base.recommendations, base.filters
         self.promises = Promises(store, collections, base.models)
@@ -36,7 +36,7 @@ class Queries:
             store, collections, embedding, texts, base.indexes, search, recommendations, filters, base.words
         )
         self.hit_rates = HitRates(store, collections)
-        self.incident_views = IncidentViews(store, collections, deciding.incidents)
+        self.incident_views = IncidentViews(store, collections, changes.incidents)
         self.comparing = Comparing(
-            store, embedding, texts, collections, base.words, search, deciding.arrivals, base.judging
+            store, embedding, texts, collections, base.words, search, changes.arrivals, base.judging
         )

@@ -1,35 +1,21 @@
-"""Commands that change a stored item or take it out: ``item.patch``, ``item.delete``, ``item.erase``, and expiry."""
+"""Commands that take a stored item out: ``item.delete``, ``item.erase``, and expiry."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import (
-    Attributes,
-    DeleteItem,
-    EntryId,
-    EraseItem,
-    ItemDeleted,
-    ItemKey,
-    ItemPatched,
-    PatchItem,
-    limits,
-)
+from recommender_engine.items import DeleteItem, EntryId, EraseItem, ItemDeleted, ItemKey, limits
 from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
-from recommender_engine.pipeline.candidates.policy_index import policy_key_of
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
 from recommender_engine.pipeline.outcomes.outcomes import Outcomes, ignore, is_older
-from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import SqliteStore, StoredItem
 
 
-class ItemChanges:
-    """Changes the attributes of items, and deletes items."""
+class ItemDeletions:
+    """Deletes items."""
 
     def __init__(
         self,
@@ -39,7 +25,6 @@ class ItemChanges:
         feedback: Feedback,
         outcomes: Outcomes,
         moves: MovedCollections,
-        changed_lists: ChangedLists,
     ) -> None:
         self._store = store
         self._collections = collections
@@ -47,39 +32,6 @@ class ItemChanges:
         self._feedback = feedback
         self._outcomes = outcomes
         self._moves = moves
-        self._changed_lists = changed_lists
-
-    def patch(self, decision: Decision, command: PatchItem) -> EntryId:
-        """Apply ``item.patch``; returns the id of its outcome.
-
-        Raises:
-            InvalidCommand: the item would have too many attributes.
-        """
-        collection, stored = self._collections.lookup(command)
-        if collection is None or stored is None:
-            return ignore(decision, command, "unknown_item", silent=command.silent)
-        if is_older(self._store, collection, command, stored, decision.time_ms):
-            return ignore(decision, command, "older_version", silent=command.silent)
-        merged = {**stored.item.attributes, **command.attributes}
-        attributes: Attributes = {name: value for name, value in merged.items() if value is not None}
-        if len(attributes) > limits.MAX_ATTRIBUTES:
-            raise InvalidCommand(
-                "invalid_value", f"the item would have more than {limits.MAX_ATTRIBUTES} attributes", "attributes"
-            )
-        version = stored.version if command.version is None else command.version
-        item = stored.item.model_copy(update={"attributes": attributes})
-        cut = None if stored.cut is None else stored.cut.model_copy(update={"attributes": attributes})
-        changed = replace(stored, item=item, cut=cut, revision=stored.revision + 1, version=version)
-        self._store.items.update(changed, policy_key_of(collection, changed.compared, stored.at_ms))
-        self._changed_lists.changed(decision.within(collection), command.id)
-        patched = ItemPatched(
-            command=decision.cause,
-            item_id=command.id,
-            collection=command.collection,
-            revision=changed.revision,
-            attributes=attributes,
-        )
-        return self._outcomes.emit(decision.within(collection), patched, None, silent=command.silent)
 
     def delete(self, decision: Decision, command: DeleteItem) -> EntryId:
         """Apply ``item.delete``; returns the id of its outcome."""
@@ -95,8 +47,7 @@ class ItemChanges:
             return ignore(decision, command, "unknown_item", silent=command.silent)
         here = decision.within(collection)
         departed = self._departures.take_out(here, stored)
-        self._store.behaviour.departed(collection.id, command.id)
-        self._changed_lists.departed(here, command.id)
+        self._departures.forget(here, command.id)
         outcome = self._outcomes.emit(here, _deleted(decision, command), None, silent=command.silent)
         if not command.silent:
             self._departures.publish(here, departed, "item_deleted")
@@ -112,8 +63,7 @@ class ItemChanges:
                 if stored.version is not None:  # a late command must not bring the text back
                     next_version = min(stored.version + 1, limits.MAX_VERSION)
                     self._store.tombstones.bury(collection.id, command.id, next_version, decision.time_ms)
-            self._store.behaviour.departed(collection.id, command.id)
-            self._changed_lists.departed(decision.within(collection), command.id)
+            self._departures.forget(decision.within(collection), command.id)
             self._feedback.forget(collection.id, command.id)
         self._moves.forget(decision.entry, command)
         outcome = decision.emit(_deleted(decision, command, erased=True))
@@ -127,8 +77,7 @@ class ItemChanges:
         for row in rows:
             if row.version is not None:
                 self._store.tombstones.bury(decision.collection.id, row.item.id, row.version, decision.time_ms)
-            self._store.behaviour.departed(decision.collection.id, row.item.id)
-            self._changed_lists.departed(decision, row.item.id)
+            self._departures.forget(decision, row.item.id)
             decision.emit(_deleted(decision, row.item, expired=True))
         self._departures.expire(decision, rows)
 

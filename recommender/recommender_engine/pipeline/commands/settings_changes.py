@@ -1,45 +1,21 @@
-"""Commands that change a whole collection: ``collection.configured`` and ``collection.deleted``."""
+"""``collection.configured``: the settings of a collection."""
 
 from __future__ import annotations
 
 from recommender_engine.errors import InvalidCommand
-from recommender_engine.items import (
-    CollectionConfigured,
-    CollectionDeleted,
-    CollectionSettings,
-    ConfigureCollection,
-    DeleteCollection,
-    EntryId,
-)
+from recommender_engine.items import CollectionConfigured, CollectionSettings, ConfigureCollection, EntryId
 from recommender_engine.pipeline.batch import Decision
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.incidents.incidents import Incidents
-from recommender_engine.pipeline.migration.moved_collections import MovedCollections
-from recommender_engine.pipeline.migration.retirement import Retirement
-from recommender_engine.pipeline.outcomes.summaries import Summaries
 from recommender_engine.pipeline.subscriptions.subscribing import Subscribing, require_scenario
 from recommender_engine.recommend.filters import parse
-from recommender_engine.store import SqliteStore
 
 
-class CollectionChanges:
-    """Sets the settings of collections, and deletes collections."""
+class SettingsChanges:
+    """Sets the settings of collections."""
 
-    def __init__(
-        self,
-        store: SqliteStore,
-        collections: Collections,
-        summaries: Summaries,
-        moves: MovedCollections,
-        retirement: Retirement,
-        incidents: Incidents,
-        subscribing: Subscribing,
-    ) -> None:
-        self._store = store
+    def __init__(self, collections: Collections, incidents: Incidents, subscribing: Subscribing) -> None:
         self._collections = collections
-        self._summaries = summaries
-        self._moves = moves
-        self._retirement = retirement
         self._incidents = incidents
         self._subscribing = subscribing
 
@@ -57,23 +33,6 @@ class CollectionChanges:
         )
         self._incidents.configured(decision.within(collection), before=before.incidents)
         self._subscribing.configured(decision.within(collection), before.push)
-        return outcome
-
-    def delete(self, decision: Decision, command: DeleteCollection) -> EntryId:
-        """Apply ``collection.deleted``, also in partitions that the collection was in before.
-
-        Its cost does not depend on the size of the collection. If there is no such collection, nothing is deleted.
-        """
-        name, items = command.collection, 0
-        collection = self._collections.find(name)
-        if collection is not None:
-            self._summaries.emit_now(decision.within(collection))
-            self._incidents.end(decision.within(collection), "collection_deleted")
-            items = self._store.items.count(collection.id)
-            self._retirement.retire(decision.within(collection), f"deleted {decision.entry.id}")
-        outcome = decision.emit(CollectionDeleted(command=decision.cause, collection=name, items=items))
-        self._store.outbox.void_keys(name, decision.time_ms, outcome)
-        self._moves.deleted(decision.entry, command)
         return outcome
 
 
