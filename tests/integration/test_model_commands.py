@@ -25,7 +25,7 @@ def test_the_way_there_and_the_way_back(
     """`promote` goes to the proposed model only, and `rollback` to that of before the switch only."""
     live, other = tiny_model(tmp_path / "live"), tiny_model(tmp_path / "other", normalised=False)
     changes = {"models": (f"live={live}",), "encoder": "torch-float32"}
-    owner_process(app=REAL_MODEL_APP, changes=changes).running()
+    owner = owner_process(app=REAL_MODEL_APP, changes=changes).running()
     here = settings.replaced(**changes)
 
     def model(*arguments: str, status: int = 0) -> str:
@@ -53,3 +53,6 @@ def test_the_way_there_and_the_way_back(
     assert "other is the model of" in model("promote")
     assert "live is no longer the second model" in model("drop")
     assert second() is None
+    assert "'default' has no second model" in model("report", status=1)
+    owner.until(lambda: "raised expected: InvalidCommand" in owner.output, "the caller's mistake in the log")
+    assert "Traceback" not in owner.output

@@ -12,6 +12,7 @@ from kombu.entity import Queue
 from celery_recommender.broker.commands.encoding import CommandFields
 from celery_recommender.celery.tasks.results import LookedUpResult
 from celery_recommender.owner.delivery.replies import MOST_COMMANDS
+from recommender_engine.errors import InvalidCommand
 
 if TYPE_CHECKING:
     from celery_recommender.celery.tasks.memory import InMemory
@@ -68,6 +69,7 @@ class PortTask(Task):
     acks_late = True
     reject_on_worker_lost = True
     typing = True
+    throws = (InvalidCommand,)  # the caller's mistake: one line of the log, no traceback
 
     def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """The collection that a call is about, if it is about one."""
