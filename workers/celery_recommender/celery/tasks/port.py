@@ -69,7 +69,7 @@ class PortTask(Task):
     acks_late = True
     reject_on_worker_lost = True
     typing = True
-    throws = (InvalidCommand,)  # the caller's mistake: one line of the log, no traceback
+    throws = (InvalidCommand,)  # the caller's mistake is told to the caller; no traceback in the worker's log
 
     def about(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> str | None:
         """The collection that a call is about, if it is about one."""
