@@ -1001,12 +1001,17 @@ export interface components {
          *     Attributes:
          *         terms: what the score is made of; in a collection with ``rule=cosine`` the cosine alone.
          *         highlights: where terms of the question stand in ``text``, in order, without overlap; at most 100.
+         *         compared_highlights: where they stand in ``compared``.
          */
         FoundItem: {
             /** Attributes */
             attributes: {
                 [key: string]: string | number | boolean | string[] | (number)[] | null;
             };
+            /** Compared */
+            compared: string | null;
+            /** Compared Highlights */
+            compared_highlights: components["schemas"]["Highlight"][];
             /** Group */
             group: string;
             /** Highlights */
@@ -1096,7 +1101,7 @@ export interface components {
         };
         /**
          * Highlight
-         * @description A place in ``text`` where a term of the question stands.
+         * @description A place in a text where a term of the question stands.
          *
          *     Attributes:
          *         start, end: first character, and the one after the last; in Unicode code points.
@@ -1268,6 +1273,7 @@ export interface components {
          *
          *     Attributes:
          *         text: what the item says.
+         *         compared: what of that is compared; ``None`` where that is all of it.
          *         attributes: its attributes.
          *         recommendation_id: of the list; ``None`` if the request names none (the Celery task makes one).
          *         arm: of the experiment of the scenario, if the user is in one.
@@ -1282,6 +1288,8 @@ export interface components {
             attributes: {
                 [key: string]: string | number | boolean | string[] | (number)[] | null;
             };
+            /** Compared */
+            compared: string | null;
             /** Group */
             group: string;
             /** Id */
@@ -1337,6 +1345,7 @@ export interface components {
          *         duplicate_of: the earliest item of its group, if that is another one.
          *         title: the first field that is filled, of an item with fields.
          *         text: what the item says, with the title.
+         *         compared: what of the text is compared; ``None`` where that is all of it.
          *         arrived_at: stream time, ISO 8601.
          */
         ListedItem: {
@@ -1345,6 +1354,8 @@ export interface components {
             band: components["schemas"]["Band"];
             /** Collection */
             collection: string;
+            /** Compared */
+            compared: string | null;
             /** Duplicate Of */
             duplicate_of: string | null;
             /** Group */
@@ -1874,11 +1885,9 @@ export interface components {
         };
         /**
          * ReviewItem
-         * @description One of the two.
+         * @description One of the two. Reasons say where in what is compared of it the evidence stands.
          *
          *     Attributes:
-         *         compared: what of its text is compared, ``None`` where that is all of it. Reasons say where in that the evidence
-         *             stands.
          *         group_size: items of its group, itself among them; 1,000 stands for more too.
          */
         ReviewItem: {

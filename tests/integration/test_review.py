@@ -34,7 +34,7 @@ def filled(client: Client, owner_process: Owners) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_the_list_shows_what_is_compared(recommender: Run, client: Client) -> None:
+def test_commands_show_what_is_compared(recommender: Run, client: Client) -> None:
     sent = [
         {"id": f"h{copy}", "collection": "html", "text": f"<p>{report(1, copy)}</p><p style='color:#888'>Best, Jo</p>"}
         for copy in range(2)
@@ -42,10 +42,17 @@ def test_the_list_shows_what_is_compared(recommender: Run, client: Client) -> No
     client.configure("html", {"review_from": 0.01})
     client.outcome(client.ingest_many(sent)[-1])
     pairs = json.loads(recommender("review", "--collection", "html", "--json").stdout)["pairs"]
-    shown = recommender("review", "--collection", "html", "--list").stdout
     assert [pair["item"]["id"] for pair in pairs] == ["h1"]
-    assert "h1" in shown
-    assert "<p>" not in shown
+    for command in (
+        ("review", "--list"),
+        ("list",),
+        ("group", "h1"),
+        ("search", report(1, 1)),
+        ("recommend", "--item", "h0"),
+    ):
+        shown = recommender(*command, "--collection", "html").stdout
+        assert "h1" in shown, command
+        assert "<p" not in shown, command
 
 
 @pytest.mark.usefixtures("filled")

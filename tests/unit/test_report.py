@@ -30,6 +30,7 @@ def view(id_: str, text: str, group: str, band: str, matched: str | None = None,
     return {
         "item_id": id_,
         "text": text,
+        "compared": None,
         "group": group,
         "canonical_id": group,
         "band": band,

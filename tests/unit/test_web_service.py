@@ -9,7 +9,6 @@ from celery.exceptions import TaskRevokedError
 from kombu.exceptions import OperationalError
 
 from celery_recommender.client import Client
-from celery_recommender.web.jobs.collected import text_of
 from celery_recommender.web.service.service import Health, OwnerAway, Service
 from tests.support.pages import NOWHERE
 
@@ -35,18 +34,3 @@ def test_an_owner_that_is_late_is_still_asked() -> None:
     assert not Health("default", "silent", age_ms=9000).may_answer
     assert not Health("default", "away").may_answer
     assert Health("default", "running").may_answer
-
-
-@pytest.mark.parametrize(
-    ("text", "fields", "compared", "shown"),
-    [
-        ("<p>a</p>", None, "a", "a"),
-        ("a", None, None, "a"),
-        (None, {"subject": "a", "note": "", "body": "b"}, None, "a\nb"),
-        (None, {"subject": "Re: a", "body": "<p>b</p>"}, "a\nb", "a\nb"),
-    ],
-)
-def test_a_job_shows_what_is_compared(
-    text: str | None, fields: dict[str, str] | None, compared: str | None, shown: str
-) -> None:
-    assert text_of({"text": text, "fields": fields, "compared": compared}) == shown

@@ -62,6 +62,11 @@ class StoredItem:
         """The item with its compared text."""
         return self.item if self.cut is None else self.cut
 
+    @property
+    def compared_text(self) -> str | None:
+        """What of its text is compared; ``None`` where that is all of it."""
+        return None if self.cut is None else self.cut.content
+
 
 class LikelyPair(NamedTuple):
     """An item and its matched earlier item.

@@ -21,6 +21,7 @@ from celery_recommender.frames.source import read_frame
 from celery_recommender.records import BadRow, ItemRow, Items, MappingOptions, OnRepeat
 from celery_recommender.records.values.text import to_id
 from celery_recommender.settings import Settings
+from celery_recommender.texts import compared_text
 from recommender_engine import Recommender, open_recommender
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import ConfigurationError
@@ -242,4 +243,4 @@ def _others(engine: Recommender, rows: Sequence[Judged], collection: str) -> dic
             beside = (row.view["duplicate_of"], row.view["canonical_id"], row.view["matched_id"])
             named.update(dict.fromkeys(id_ for id_ in (*beside, *(id_ for id_, _ in row.similar)) if id_))
     views = {id_: engine.get(id_, collection) for id_ in named if id_ not in own}
-    return {id_: "" if view is None else view.text for id_, view in views.items()}
+    return {id_: "" if view is None else compared_text(view.model_dump()) for id_, view in views.items()}

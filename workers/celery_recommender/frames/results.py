@@ -15,6 +15,7 @@ from celery_recommender.frames.libraries import Added, Cells, Frame, frame_of
 from celery_recommender.replaying import Seen, replayed
 from celery_recommender.report.page import in_short, page
 from celery_recommender.report.summary import MOST_PAIRS, Summary, summarise
+from celery_recommender.texts import compared_text
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.items import ConfigureCollection
 from recommender_engine.items.commands import validate
@@ -86,7 +87,7 @@ class Deduplicated:
                 "matched_id": labels.column([view["matched_id"] for view in rows]),
                 "band": Added([view["band"] for view in rows], Cells.TEXT),
                 "probability": Added([view["probability"] for view in rows], Cells.NUMBER),
-                "text": Added([view["text"] for view in rows], Cells.TEXT),
+                "text": Added([compared_text(view) for view in rows], Cells.TEXT),
                 "matched_text": Added([texts.get(view["matched_id"]) for view in rows], Cells.TEXT),
                 "reason": Added([why(view) or None for view in rows], Cells.TEXT),
             }
@@ -154,7 +155,7 @@ class Deduplicated:
         return frame_of(self.frame).picked([at for at, row in enumerate(self._rows) if wanted(row)])
 
     def _texts(self) -> dict[str, str]:
-        own = {row.view["item_id"]: row.view["text"] for row in self._rows if row.view is not None}
+        own = {row.view["item_id"]: compared_text(row.view) for row in self._rows if row.view is not None}
         return {**self._others, **own}
 
     def _added(self) -> dict[str, Added]:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from heapq import nlargest, nsmallest
 from typing import Any, NamedTuple
 
+from celery_recommender.texts import compared_text
+
 BINS = 100
 """Bins of the histogram, each a hundredth wide; the last one holds 1 too."""
 
@@ -110,7 +112,7 @@ def summarise(
     matched: list[tuple[float, str, str, str, tuple[str, ...]]] = []
     for view in views:
         id_, band, probability = view["item_id"], view["band"], view["probability"]
-        texts[id_] = _cut(view["text"])
+        texts[id_] = _cut(compared_text(view))
         bands[band] += 1
         members.setdefault(view["group"], []).append(id_)
         canonical.setdefault(view["group"], id_)

@@ -105,7 +105,7 @@ class Export:
         rows = self._store.items.after(found.id, after, _PAGE_ITEMS + 1, found.hidden_ms)
         characters = 0
         for row in rows[:_PAGE_ITEMS]:
-            characters += len(row.item.content) + (0 if row.cut is None else len(row.cut.content))
+            characters += len(row.item.content) + len(row.compared_text or "")
             if items and characters > _PAGE_CHARACTERS:
                 break
             items.append(self._exported(row, found, model))
@@ -125,7 +125,7 @@ class Export:
             id=row.item.id,
             text=row.item.text,
             fields=row.item.fields,
-            compared=None if row.cut is None else row.cut.content,
+            compared=row.compared_text,
             attributes=row.item.attributes,
             timestamp=row.item.timestamp,
             version=row.version,

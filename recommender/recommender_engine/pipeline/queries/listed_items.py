@@ -24,6 +24,7 @@ class ListedItem(Value):
         duplicate_of: the earliest item of its group, if that is another one.
         title: the first field that is filled, of an item with fields.
         text: what the item says, with the title.
+        compared: what of the text is compared; ``None`` where that is all of it.
         arrived_at: stream time, ISO 8601.
     """
 
@@ -35,6 +36,7 @@ class ListedItem(Value):
     group: str
     title: str | None
     text: str
+    compared: str | None
     arrived_at: str
 
 
@@ -70,13 +72,9 @@ class ListedItems:
         return found
 
 
-def compared_text(row: ListedRow, longest: int) -> str | None:
-    """What of an item is compared, ``None`` where that is all of it."""
-    return None if row.compared is None else _cut(item_of(row.id, "", row.compared, "{}").content, longest)
-
-
 def _listed(collection: Collection, row: ListedRow, band: Band, first: str | None, longest: int) -> ListedItem:
     item = item_of(row.id, collection.name, row.content, "{}")
+    compared = None if row.compared is None else item_of(row.id, collection.name, row.compared, "{}").content
     title = next((value for value in (item.fields or {}).values() if value), None)
     return ListedItem(
         id=row.id,
@@ -87,6 +85,7 @@ def _listed(collection: Collection, row: ListedRow, band: Band, first: str | Non
         group=row.group,
         title=None if title is None else _cut(title, longest),
         text=_cut(item.content, longest),
+        compared=None if compared is None else _cut(compared, longest),
         arrived_at=iso(row.at_ms),
     )
 

@@ -12,7 +12,7 @@ from recommender_engine.matching import PairModel, stated_now
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.answers import Answers
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
-from recommender_engine.pipeline.queries.listed_items import ListedItem, ListedItems, compared_text
+from recommender_engine.pipeline.queries.listed_items import ListedItem, ListedItems
 from recommender_engine.pipeline.queries.paging import checked_limit, page_of
 from recommender_engine.store import CODES, Collection, ListedRow, Place, SqliteStore
 
@@ -30,15 +30,12 @@ _REVIEW = (CODES[Band.REVIEW],)
 
 
 class ReviewItem(ListedItem):
-    """One of the two.
+    """One of the two. Reasons say where in what is compared of it the evidence stands.
 
     Attributes:
-        compared: what of its text is compared, ``None`` where that is all of it. Reasons say where in that the evidence
-            stands.
         group_size: items of its group, itself among them; 1,000 stands for more too.
     """
 
-    compared: str | None
     group_size: int
 
 
@@ -129,8 +126,8 @@ class ReviewQueue:
         return {
             row.seq: (
                 ReviewPair(
-                    item=_compared(items[row.seq], row, sizes),
-                    other=_compared(shown[other], others[other], sizes),
+                    item=_counted(items[row.seq], sizes),
+                    other=_counted(shown[other], sizes),
                     probability=self._now(collection, row),
                     reasons=verdicts[row.seq].reasons,
                     worth=row.worth or 0.0,
@@ -154,6 +151,5 @@ class ReviewQueue:
         return stated_now(self._model_of(collection.name), row.worth)
 
 
-def _compared(item: ListedItem, row: ListedRow, sizes: Mapping[str, int]) -> ReviewItem:
-    compared = compared_text(row, LONGEST_SHOWN)
-    return ReviewItem(**item.model_dump(), compared=compared, group_size=sizes[item.group])
+def _counted(item: ListedItem, sizes: Mapping[str, int]) -> ReviewItem:
+    return ReviewItem(**item.model_dump(), group_size=sizes[item.group])

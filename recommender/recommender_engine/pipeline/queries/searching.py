@@ -60,7 +60,7 @@ _DECIMALS = 6
 
 
 class Highlight(Value):
-    """A place in ``text`` where a term of the question stands.
+    """A place in a text where a term of the question stands.
 
     Attributes:
         start, end: first character, and the one after the last; in Unicode code points.
@@ -90,10 +90,12 @@ class FoundItem(SearchHit):
     Attributes:
         terms: what the score is made of; in a collection with ``rule=cosine`` the cosine alone.
         highlights: where terms of the question stand in ``text``, in order, without overlap; at most 100.
+        compared_highlights: where they stand in ``compared``.
     """
 
     terms: ScoreTerms
     highlights: tuple[Highlight, ...]
+    compared_highlights: tuple[Highlight, ...]
 
 
 class _Scored(NamedTuple):
@@ -240,16 +242,22 @@ class Searching:
         for one in best:
             row = self._store.items.get(collection.id, canonical[one.member.group], collection.hidden_ms)
             if row is not None:
-                text = row.item.content
+                text, compared = row.item.content, row.compared_text
                 yield FoundItem(
                     id=row.item.id,
                     score=round(one.score, _DECIMALS),
                     group=one.member.group,
                     text=text,
+                    compared=compared,
                     attributes=row.item.attributes,
                     terms=_rounded(one),
-                    highlights=tuple(Highlight(start=start, end=end) for start, end in highlights(text, wanted)),
+                    highlights=_highlights(text, wanted),
+                    compared_highlights=_highlights(compared or "", wanted),
                 )
+
+
+def _highlights(text: str, wanted: set[str]) -> tuple[Highlight, ...]:
+    return tuple(Highlight(start=start, end=end) for start, end in highlights(text, wanted))
 
 
 def _rounded(one: _Scored) -> ScoreTerms:

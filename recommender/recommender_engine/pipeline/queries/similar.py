@@ -26,6 +26,7 @@ class SearchHit(Value):
         score: cosine similarity of the closest member of the group, in [-1, 1].
         group: the group.
         text: what the canonical item says.
+        compared: what of that is compared; ``None`` where that is all of it.
         attributes: its attributes.
     """
 
@@ -33,6 +34,7 @@ class SearchHit(Value):
     score: float
     group: str
     text: str
+    compared: str | None
     attributes: Attributes
 
 
@@ -83,7 +85,12 @@ class SimilarItems:
         rows = {one.id: self._store.items.get(collection.id, one.id, collection.hidden_ms) for one in found}
         return [
             SearchHit(
-                id=one.id, score=one.score, group=one.group, text=row.item.content, attributes=row.item.attributes
+                id=one.id,
+                score=one.score,
+                group=one.group,
+                text=row.item.content,
+                compared=row.compared_text,
+                attributes=row.item.attributes,
             )
             for one in found
             if (row := rows[one.id]) is not None

@@ -131,7 +131,7 @@ class Views:
             collection=collection,
             revision=stored.revision,
             text=stored.item.content,
-            compared=None if stored.cut is None else stored.cut.content,
+            compared=stored.compared_text,
             cuts=tuple(CutView(**cut._asdict()) for cut in self._compared_texts.cuts(found, stored)),
             attributes=stored.item.attributes,
             **current.fields(),

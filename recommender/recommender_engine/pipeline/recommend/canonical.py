@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from recommender_engine.items import Item
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.recommend.pool import Pool
 from recommender_engine.pipeline.recommend.resolved_request import ResolvedRequest
-from recommender_engine.store import Member, SqliteStore
+from recommender_engine.store import Member, SqliteStore, StoredItem
 
 
 class CanonicalItems:
@@ -28,8 +27,8 @@ class CanonicalItems:
             pool.canonical.update((one.group, one) for one in found)
         return {group: pool.canonical[group] for group in groups if group in pool.canonical}
 
-    def items(self, asked: ResolvedRequest, pool: Pool, groups: Iterable[str]) -> dict[str, Item]:
-        """The same with their texts and attributes."""
+    def items(self, asked: ResolvedRequest, pool: Pool, groups: Iterable[str]) -> dict[str, StoredItem]:
+        """The same as they are stored, with texts and attributes."""
         members = self.members(asked, pool, groups)
         rows = self._store.items.by_seq([one.seq for one in members.values()])
-        return {group: rows[one.seq].item for group, one in members.items()}
+        return {group: rows[one.seq] for group, one in members.items()}

@@ -11,12 +11,14 @@ class Listed(ListedItem):
 
     Attributes:
         text: what the item says.
+        compared: what of that is compared; ``None`` where that is all of it.
         attributes: its attributes.
         recommendation_id: of the list; ``None`` if the request names none (the Celery task makes one).
         arm: of the experiment of the scenario, if the user is in one.
     """
 
     text: str
+    compared: str | None
     attributes: Attributes
     recommendation_id: str | None = None
     arm: str | None = None

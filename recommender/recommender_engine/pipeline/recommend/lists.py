@@ -146,16 +146,17 @@ class RecommendationLists:
             vectors = self._vectors(asked, [one.point for _, one in best])
             chosen += [best[place] for place in diverse(scores, vectors, limit, asked.request.diversity)]
         shown = self._canonical.items(asked, pool, [one.group for _, one in chosen])
-        shown.update({row.group: row.item for row in self._store.items.by_seq([one.seq for _, one in pinned]).values()})
+        shown.update({row.group: row for row in self._store.items.by_seq([one.seq for _, one in pinned]).values()})
         return [
             Listed(
-                id=shown[member.group].id,
+                id=shown[member.group].item.id,
                 score=round(score, _DECIMALS),
                 group=member.group,
                 terms={term: round(value, _DECIMALS) for term, value in sorted(pool.terms_of(member.seq).items())},
                 why=why(asked, pool, member.seq),
-                text=shown[member.group].content,
-                attributes=shown[member.group].attributes,
+                text=shown[member.group].item.content,
+                compared=shown[member.group].compared_text,
+                attributes=shown[member.group].item.attributes,
                 recommendation_id=asked.request.recommendation_id,
                 arm=asked.arm,
             )

@@ -153,17 +153,17 @@ class Limits:
             most = MOST_READ_FOR_VARIANTS
         if not limits:
             return list(ranked[:count])
-        for row in self._store.items.by_seq([member.seq for _, member in first]).values():
-            _count(limits, row.group, row.item)
+        for pinned in self._store.items.by_seq([member.seq for _, member in first]).values():
+            _count(limits, pinned.group, pinned.item)
         kept: list[Ranked] = []
         for start in range(0, min(len(ranked), most), _AT_ONCE):
             part = ranked[start : start + _AT_ONCE]
             shown = self._canonical.items(asked, pool, [member.group for _, member in part])
             for score, member in part:
-                item = shown.get(member.group)
-                if len(kept) == count or item is None or not all(one.admits(member.group, item) for one in limits):
+                row = shown.get(member.group)
+                if len(kept) == count or row is None or not all(one.admits(row.group, row.item) for one in limits):
                     continue
-                _count(limits, member.group, item)
+                _count(limits, row.group, row.item)
                 kept.append((score, member))
         pool.used_up = quota.used_up()
         return kept

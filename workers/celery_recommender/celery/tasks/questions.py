@@ -117,7 +117,7 @@ class Search(QuestionTask):
     ) -> list[dict[str, Any]]:
         """Items best first, duplicates once.
 
-        Each with ``id``, ``score``, ``group``, ``text``, ``attributes``, ``terms`` and ``highlights``; see
+        Each with ``id``, ``score``, ``group``, ``text``, ``compared``, ``attributes``, ``terms``, ``highlights``; see
         ``recommender_engine.FoundItem``.
 
         Args:
@@ -162,7 +162,7 @@ class Recommendations(QuestionTask):
     name = "recommender.recommendations"
 
     def run(self, collection: str = "default", **request: Any) -> list[dict[str, Any]] | None:
-        """Items best first, each with ``id``, ``score``, ``group``, ``terms``, ``why``, ``text`` and ``attributes``.
+        """Items best first: ``id``, ``score``, ``group``, ``terms``, ``why``, ``text``, ``compared``, ``attributes``.
 
         Each item has the ``recommendation_id`` of the list, for ``recommender.shown`` and ``recommender.record``, and
         the user's ``arm`` of an experiment. The id is that of the task, unless the request names one.

@@ -27,6 +27,7 @@ from celery_recommender.cli.input.sending import outcome_of
 from celery_recommender.cli.locating import located
 from celery_recommender.cli.output.side_by_side import side_by_side
 from celery_recommender.client import Client
+from celery_recommender.texts import compared_text
 from recommender_engine.items import FeedbackAccepted
 
 _TEXT_SHOWN = 60
@@ -208,7 +209,7 @@ def _page(ask: Ask, collection: str, order: str, limit: int, after: str | None) 
 
 def _texts(pair: dict[str, Any]) -> tuple[str, str]:
     """What is compared of the two: without markup, quotations and signatures."""
-    one, other = (side["compared"] or side["text"] for side in (pair["item"], pair["other"]))
+    one, other = (compared_text(side) for side in (pair["item"], pair["other"]))
     return one, other
 
 

@@ -94,6 +94,7 @@ def _in_short(item: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "item_id": item["id"],
         "text": item["text"],
+        "compared": item["compared"],
         "band": item["band"],
         "group": item["group"],
         "canonical_id": None,

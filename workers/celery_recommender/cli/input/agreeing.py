@@ -9,10 +9,11 @@ from typing import Any
 import click
 from rich.table import Table
 
-from celery_recommender.cli.common import err, printable
+from celery_recommender.cli.common import err, load_settings, printable
 from celery_recommender.cli.input.mapping_options import ROWS_SHOWN, FileOptions, opened, understood
 from celery_recommender.cli.remembered import DEFAULT
 from celery_recommender.records import ItemMapping, RecordReader
+from celery_recommender.texts import compared_cell
 from recommender_engine.errors import ConfigurationError, RecommenderError
 
 _CELL_SHOWN = 60
@@ -106,7 +107,10 @@ def _show(file: str, reader: RecordReader, mapping: ItemMapping, collection: str
     for heading in ("column", "becomes", "first row"):
         table.add_column(heading, no_wrap=heading != "first row")
     for name in reader.columns:
-        first = " ".join(str(rows[0].values.get(name) or "").split()) if rows else ""
+        first = str(rows[0].values.get(name) or "") if rows else ""
+        if name in mapping.text_fields:
+            first = compared_cell(first, load_settings().message_rules)
+        first = " ".join(first.split())
         table.add_row(printable(name), _role(name, mapping), printable(first[:_CELL_SHOWN]))
     err.print(table)
     if mapping.id_field is None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
-from celery_recommender.cli.common import err, printable
+from celery_recommender.cli.common import err, load_settings, printable
 from celery_recommender.records import (
     BadRow,
     ItemMapping,
@@ -23,6 +23,7 @@ from celery_recommender.records import (
     open_records,
     resolve_mapping,
 )
+from celery_recommender.texts import compared_parts
 from recommender_engine.errors import ConfigurationError
 
 ROWS_SHOWN = 3
@@ -213,7 +214,7 @@ def understood(item: dict[str, Any] | BadRow) -> str:
     """A row as it is understood, for people."""
     if isinstance(item, BadRow):
         return item.error
-    parts: Sequence[str] = list(item["fields"].values()) if "fields" in item else [item["text"]]
+    parts = compared_parts(item, load_settings().message_rules)
     return "  ".join([item["id"], " | ".join(_short(part) for part in parts)])
 
 

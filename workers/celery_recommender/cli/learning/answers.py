@@ -10,6 +10,7 @@ from celery_recommender.celery.tasks.questions import Answers
 from celery_recommender.cli.asking import Ask
 from celery_recommender.cli.input.stored import pages
 from celery_recommender.cli.learning.example_files import answered
+from celery_recommender.texts import compared_text
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.text import clean
 from recommender_engine.training.examples import Examples, Parts, item_digest
@@ -88,7 +89,4 @@ def _answers(ask: Ask, collection: str) -> list[dict[str, Any]]:
 
 def _compared(item: dict[str, Any]) -> str:
     """The text that the encoder was given."""
-    if item["compared"] is not None:
-        return clean(item["compared"])
-    fields = item["fields"]
-    return clean(item["text"] if fields is None else "\n".join(value for value in fields.values() if value))
+    return clean(compared_text(item))

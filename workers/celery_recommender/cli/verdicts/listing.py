@@ -23,6 +23,7 @@ from celery_recommender.cli.common import (
     tell_next,
 )
 from celery_recommender.cli.locating import located, point_to_collection
+from celery_recommender.texts import compared_text
 from recommender_engine.items import Band
 
 _TEXT_SHOWN = 90
@@ -126,7 +127,7 @@ def _show(items: Sequence[dict[str, Any]], otherwise: str) -> None:
     for heading in ("arrived (UTC)", "band", "p", "id", "of", "text"):
         table.add_column(heading, no_wrap=heading != "text", justify="right" if heading == "p" else "left")
     for item in items:
-        text = " ".join(item["text"].split())[:_TEXT_SHOWN]
+        text = " ".join(compared_text(item).split())[:_TEXT_SHOWN]
         band = printable(item["band"])
         band.stylize(BAND_STYLES[item["band"]])
         of = printable(item["duplicate_of"] or "")

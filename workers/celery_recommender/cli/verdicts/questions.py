@@ -24,6 +24,7 @@ from celery_recommender.cli.common import (
 from celery_recommender.cli.input.filters import filter_options
 from celery_recommender.cli.locating import located, point_to_collection
 from celery_recommender.frames.columns import why
+from celery_recommender.texts import compared_text, highlights_of
 from recommender_engine.pipeline.queries.searching import MOST_HITS
 
 _TEXT_SHOWN = 100
@@ -57,7 +58,7 @@ def search(
     for heading in ("score", "id", "text"):
         table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=heading != "text")
     for hit in hits:
-        table.add_row(f"{hit['score']:.3f}", printable(hit["id"]), _marked(hit["text"], hit["highlights"]))
+        table.add_row(f"{hit['score']:.3f}", printable(hit["id"]), _marked(compared_text(hit), highlights_of(hit)))
     out.print(table if hits else f"nothing similar in collection {collection!r}")
 
 

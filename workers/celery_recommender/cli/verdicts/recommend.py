@@ -12,6 +12,7 @@ from celery_recommender.cli.asking import owner_or_state
 from celery_recommender.cli.common import collection_option, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.input.filters import filter_options
 from celery_recommender.cli.locating import located, point_to_collection
+from celery_recommender.texts import compared_text
 from recommender_engine.items.list_request import MOST_LISTED
 
 _TEXT_SHOWN = 60
@@ -82,7 +83,7 @@ def _table(listed: list[dict[str, Any]]) -> Table:
     for heading in ("score", "id", "text", "why"):
         table.add_column(heading, justify="right" if heading == "score" else "left", no_wrap=heading != "why")
     for one in listed:
-        text = " ".join(one["text"].split())
+        text = " ".join(compared_text(one).split())
         shown = text if len(text) <= _TEXT_SHOWN else f"{text[:_TEXT_SHOWN]}…"
         table.add_row(f"{one['score']:.3f}", printable(one["id"]), printable(shown), printable(one["why"]))
     return table

@@ -29,9 +29,3 @@ def pages(service: Service, work: Work, last: int) -> Iterator[dict[str, Any]]:
         work.tell("reading", done, max(page["total"], done))
         yield page
         after = page["next"]
-
-
-def text_of(item: dict[str, Any]) -> str:
-    """What is compared of an exported item, fields one to a line."""
-    whole: str = item["compared"] or item["text"] or "\n".join(filter(None, (item["fields"] or {}).values()))
-    return whole

@@ -25,6 +25,7 @@ from celery_recommender.records import (
     scan_columns,
 )
 from celery_recommender.records.resolving import further_columns
+from celery_recommender.texts import compared_parts
 from celery_recommender.web.jobs.runner import Failed, Work
 from celery_recommender.web.service.service import Service
 from recommender_engine.errors import ConfigurationError
@@ -81,7 +82,9 @@ def file_name(given: str) -> str:
     return name or "file.csv"
 
 
-def draft_of(content: bytes, name: str, options: Mapping[str, Any], collection: str) -> Draft:
+def draft_of(
+    content: bytes, name: str, options: Mapping[str, Any], collection: str, message_rules: Path | None = None
+) -> Draft:
     """Read a file, and guess what its columns are.
 
     Args:
@@ -89,6 +92,7 @@ def draft_of(content: bytes, name: str, options: Mapping[str, Any], collection: 
         name: of the file, by which its format is known.
         options: columns that were chosen, see `mapping_of`; empty where nothing was chosen yet.
         collection: where its items go.
+        message_rules: see ``Settings.message_rules``.
 
     Raises:
         ConfigurationError: it cannot be read, or has no text.
@@ -102,7 +106,7 @@ def draft_of(content: bytes, name: str, options: Mapping[str, Any], collection: 
             failed = isinstance(one.item, BadRow)
             bad += failed
             if len(examples) < _SHOWN:
-                examples.append(_example(one.item))
+                examples.append(_example(one.item, message_rules))
             if rows > MOST_ROWS:
                 break
         notes = [_without_options(note) for note in (*mapping.notes, mapping.doubt) if note]
@@ -230,13 +234,12 @@ def _without_options(text: str) -> str:
     return _OPTION.sub("", text)
 
 
-def _example(item: dict[str, Any] | BadRow) -> dict[str, Any]:
+def _example(item: dict[str, Any] | BadRow, message_rules: Path | None) -> dict[str, Any]:
     if isinstance(item, BadRow):
         return {"error": item.error}
-    parts = list(item["fields"].values()) if "fields" in item else [item["text"]]
     return {
         "id": item["id"],
-        "texts": [part[:_CHARACTERS] for part in parts],
+        "texts": [part[:_CHARACTERS] for part in compared_parts(item, message_rules)],
         "attributes": item.get("attributes", {}),
         "time": item.get("timestamp"),
     }

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from celery_recommender.web.jobs.collected import pages, text_of
+from celery_recommender.texts import compared_text
+from celery_recommender.web.jobs.collected import pages
 from celery_recommender.web.jobs.runner import Failed, Work
 from celery_recommender.web.service.service import Service
 
@@ -75,4 +76,4 @@ def plane(vectors: Floats) -> Floats:
 
 
 def _title(item: dict[str, Any]) -> str:
-    return " ".join(text_of(item).split())[:_TITLE]
+    return " ".join(compared_text(item).split())[:_TITLE]

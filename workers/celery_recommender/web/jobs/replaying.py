@@ -9,7 +9,8 @@ from typing import Any
 
 from celery_recommender.replaying import Replayed, Seen, commands, replay
 from celery_recommender.settings import Settings
-from celery_recommender.web.jobs.collected import pages, text_of
+from celery_recommender.texts import compared_text
+from celery_recommender.web.jobs.collected import pages
 from celery_recommender.web.jobs.runner import Work
 from celery_recommender.web.service.service import Service
 from recommender_engine.items import CollectionSettings
@@ -46,7 +47,7 @@ def _replayed(service: Service, settings: Settings, work: Work) -> dict[str, Any
 
     decide = partial(replay, seen, advance=advance, message_rules=settings.message_rules)
     before, after = decide(settings=now), decide(settings=wanted)
-    texts = {item["id"]: text_of(item) for item in items}
+    texts = {item["id"]: compared_text(item) for item in items}
     others = [id_ for id_ in texts if _verdict(before, id_) != _verdict(after, id_)]
     return {
         "items": len(items),

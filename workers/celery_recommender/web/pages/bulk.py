@@ -12,7 +12,6 @@ from celery_recommender.web.security.access import ANSWERS, AskedCollection, Who
 from celery_recommender.web.security.users import Role
 from celery_recommender.web.service.bulk import MOST_AT_ONCE, BulkService
 from celery_recommender.web.service.review import Reviewer
-from celery_recommender.web.service.service import compared_text
 from celery_recommender.web.shown.rendering import link
 
 router = APIRouter()
@@ -38,7 +37,7 @@ def preview(
 ) -> HTMLResponse:
     """How many pairs are as probable, the twenty least probable of them, and a button that answers all."""
     found = bulk.preview(collection, percent / 100, Reviewer(visitor.browser, visitor.name))
-    values: dict[str, Any] = {"percent": percent, "found": found, "most": MOST_AT_ONCE, "compared_text": compared_text}
+    values: dict[str, Any] = {"percent": percent, "found": found, "most": MOST_AT_ONCE}
     return page(request, "bulk.html", collection=collection, **values)
 
 

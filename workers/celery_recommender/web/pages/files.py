@@ -92,7 +92,7 @@ def file(request: Request, visitor: Who, id_: JobId, store: AtStore) -> HTMLResp
         return page(request, "told.html", 404, code="no_file", detail="")
     if job.state != "draft":
         return page(request, "file.html", collection=job.collection, job=job)
-    draft, error = _draft(store, job)
+    draft, error = _draft(request, store, job)
     status = 200 if draft is not None else 422
     return page(request, "draft.html", status, collection=job.collection, job=job, draft=draft, error=error)
 
@@ -115,7 +115,7 @@ def columns(
         return page(request, "told.html", 404, code="no_file", detail="")
     chosen = {"id": id_field, "time": time_field, "texts": texts or [], "attributes": attributes or []}
     job = replace(job, options={**job.options, "columns": chosen})
-    draft, error = _draft(store, job)
+    draft, error = _draft(request, store, job)
     if draft is None or not start:
         store.put(job)
         status = 200 if draft is not None else 422
@@ -164,12 +164,13 @@ def _job(store: JobStore, visitor: Visitor, id_: str) -> Job | None:
     return job
 
 
-def _draft(store: JobStore, job: Job) -> tuple[enriching.Draft | None, str]:
+def _draft(request: Request, store: JobStore, job: Job) -> tuple[enriching.Draft | None, str]:
     """What a file holds, or why it cannot be read."""
     content = store.file(job.id, "given")
     if content is None:
         return None, ""
     try:
-        return enriching.draft_of(content, job.options["name"], job.options["columns"], job.collection), ""
+        rules = request.app.state.service.settings.message_rules
+        return enriching.draft_of(content, job.options["name"], job.options["columns"], job.collection, rules), ""
     except ConfigurationError as error:
         return None, str(error)

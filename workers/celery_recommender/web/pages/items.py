@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 
+from celery_recommender.texts import compared_text
 from celery_recommender.web.pages.parts import AtService, page
 from celery_recommender.web.security.access import AskedCollection, Who
-from celery_recommender.web.service.service import compared_text
 
 router = APIRouter()
 

@@ -7,9 +7,9 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import APIRouter, Depends, Form, Query, Request
 from fastapi.responses import HTMLResponse
 
+from celery_recommender.texts import compared_text, highlights_of
 from celery_recommender.web.pages.parts import AtService, page
 from celery_recommender.web.security.access import AskedCollection, Posted, Who, require_csrf
-from celery_recommender.web.service.service import compared_text
 from celery_recommender.web.shown.highlights import Piece
 
 router = APIRouter()
@@ -81,8 +81,8 @@ def compare(
 
 def _marked(hit: dict[str, Any]) -> list[Piece]:
     """The beginning of a hit's text, with the terms of the question marked."""
-    text, found, start = hit["text"][:_SHOWN], [], 0
-    for mark in hit["highlights"]:
+    text, found, start = compared_text(hit)[:_SHOWN], [], 0
+    for mark in highlights_of(hit):
         if start <= mark["start"] < mark["end"] <= len(text):
             found += [Piece(text[start : mark["start"]], ""), Piece(text[mark["start"] : mark["end"]], "shared")]
             start = mark["end"]

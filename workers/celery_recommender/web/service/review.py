@@ -6,8 +6,9 @@ import secrets
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from celery_recommender.texts import compared_text
 from celery_recommender.web.service.claims import Claims, Given, Held, Pair
-from celery_recommender.web.service.service import Service, compared_text
+from celery_recommender.web.service.service import Service
 
 _PAGE, _MOST_PAGES = 50, 20
 

@@ -212,9 +212,3 @@ class Service:
         state: State = "silent" if age_ms > _SILENT_AFTER_MS else "running" if running else "starting"
         waited_s = float(status.get("oldest_waiting_s", 0.0))
         return Health(partition, state, waiting, waited_s, int(status.get("items", 0)), age_ms)
-
-
-def compared_text(view: Mapping[str, Any]) -> str:
-    """What of an item's text is compared, and what its reasons speak of: without mark-up, quotations, signatures."""
-    text: str = view["text"] if view["compared"] is None else view["compared"]
-    return text

@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from celery_recommender.texts import compared_text
 from celery_recommender.web.shown import pictures
 from celery_recommender.web.shown.highlights import mark_of, pieces
 from celery_recommender.web.shown.rates import series
@@ -62,7 +63,7 @@ class Rendering:
             languages=LANGUAGES,
             navigation=NAVIGATION,
         )
-        self.environment.filters.update(percent=percent, when=when)
+        self.environment.filters.update(percent=percent, when=when, compared_text=compared_text)
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page, or a part of one, for the visitor of the request.
