@@ -12,6 +12,7 @@ from benchmarks.fleet import fleet
 from benchmarks.growth import growth
 from benchmarks.kills import kills
 from benchmarks.latency import latency
+from benchmarks.live_model_change import model_change
 from benchmarks.long_texts import long_texts
 from benchmarks.neighbour import neighbour
 from benchmarks.order import order
@@ -49,6 +50,7 @@ for command in (
     sentences,
     fleet,
     backfill,
+    model_change,
     order,
     kills,
 ):
