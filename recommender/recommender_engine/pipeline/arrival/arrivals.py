@@ -1,238 +1,128 @@
-"""An item arrives: it is judged, put into a group and stored."""
+"""An item arrives: candidates are found, it is judged, put into a group and stored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from functools import partial
+from typing import NamedTuple
 
-from recommender_engine.grouping import ranked
-from recommender_engine.items import Band, PairVerdict
+from recommender_engine.pipeline.arrival.departures import Departed, Departures
+from recommender_engine.pipeline.arrival.item_rows import ItemRows
 from recommender_engine.pipeline.batch import CollectionDecision
 from recommender_engine.pipeline.candidates.candidates import Candidates
-from recommender_engine.pipeline.candidates.policy_index import policy_key_of
-from recommender_engine.pipeline.candidates.search import Counterpart
+from recommender_engine.pipeline.candidates.novelty import Novelty
+from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.candidates.subject import Subject
-from recommender_engine.pipeline.dedup.answers import Answers
-from recommender_engine.pipeline.dedup.groups import GroupAssignment, Groups, Moved
-from recommender_engine.pipeline.dedup.judging import JudgedCandidates, Judging, PairScore
-from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
-from recommender_engine.pipeline.lexical.words import Words
-from recommender_engine.pipeline.vectors.embedding_step import Embedded
-from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
-from recommender_engine.pipeline.vectors.switching import SAME_POINT
-from recommender_engine.store import Collection, Member, SqliteStore, StoredItem, Verdict
+from recommender_engine.pipeline.dedup.corrections import Before, Corrections
+from recommender_engine.pipeline.dedup.groups import GroupAssignment
+from recommender_engine.pipeline.dedup.item_verdicts import ItemVerdicts
+from recommender_engine.pipeline.prepared import PreparedUpsert
+from recommender_engine.policy import Dated
+from recommender_engine.store import StoredItem
+
+
+class Arrived(NamedTuple):
+    """An item that has arrived, or whose same text has come again.
+
+    Attributes:
+        row: the item as it is stored now.
+        candidates: what is near it.
+        before: the state of all that it can change for other items.
+        departed: the item with its text of before, if that was another.
+        novelty: of a new text, see `Novelty`.
+    """
+
+    row: StoredItem
+    candidates: Candidates
+    before: Before
+    departed: Departed | None = None
+    novelty: float | None = None
 
 
 class Arrivals:
-    """Decides items of one collection, one after another."""
+    """Decides and stores items, one after another."""
 
     def __init__(
         self,
-        store: SqliteStore,
-        words: Words,
-        judging: Judging,
-        answers: Answers,
-        groups: Groups,
-        review: ReviewBudget,
+        search: CandidateSearch,
+        verdicts: ItemVerdicts,
+        rows: ItemRows,
+        departures: Departures,
+        novelty: Novelty,
+        corrections: Corrections,
     ) -> None:
-        self._store = store
-        self._words = words
-        self._judging = judging
-        self._answers = answers
-        self._groups = groups
-        self._review = review
+        self._search = search
+        self._verdicts = verdicts
+        self._rows = rows
+        self._departures = departures
+        self._novelty = novelty
+        self._corrections = corrections
 
-    def subject(self, collection: Collection, member: Member) -> Subject:
-        """A stored item, to be judged again."""
-        return self._judging.subject(collection, member)
-
-    def decide(
-        self,
-        collection: Collection,
-        subject: Subject,
-        candidates: Candidates,
-        settle: Callable[[Iterable[str]], None],
-    ) -> GroupAssignment:
-        """The group of a new arrival, and why.
-
-        Args:
-            settle: takes expired items out of groups; called before the groups are read.
-        """
-        forbidden = self._answers.different(collection.id, subject.item.id)
-        judged = self._judging.judge(collection, subject, candidates, forbidden)
-        if collection.has_expired_rows:
-            same = self._store.items.named(collection.id, self._answers.same(collection.id, subject.item.id))
-            settle([*(one.group for one in judged.members), *(member.group for member in same)])
-        assignment = self._groups.assign(collection, subject, candidates.twin, judged, forbidden)
-        return assignment._replace(verdict=self._review.arrived(collection, assignment.verdict))
-
-    def store(
-        self,
-        decision: CollectionDecision,
-        embedded: Embedded,
-        subject: Subject,
-        assignment: GroupAssignment,
-        candidates: Candidates,
-        *,
-        revision: int,
-        version: int | None,
-        happened_ms: int | None,
-    ) -> StoredItem:
-        """Store a new arrival in its group."""
-        collection = decision.collection
-        vector, point = self._vector_and_point(decision, embedded, candidates)
-        row = StoredItem(
-            seq=assignment.seq,
-            collection=collection.id,
-            item=embedded.item,
-            revision=revision,
-            version=version,
-            fingerprint=subject.fingerprint,
-            vector=vector,
-            point=point,
-            group=assignment.group,
-            verdict=assignment.verdict,
-            at_ms=subject.at_ms,
-            cut=embedded.cut,
-            happened_ms=happened_ms,
+    def refresh(self, decision: CollectionDecision, upsert: PreparedUpsert, stored: StoredItem) -> Arrived:
+        """The same text again: arrival number, group and verdict stay."""
+        embedded, collection = upsert.embedded, decision.collection
+        subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, stored.at_ms)
+        candidates = self._search.find(collection, subject, decision.overlay, found=upsert.found)
+        before = Before()
+        if collection.settings.canonical == "longest":  # it may have more white space now
+            self._corrections.note(before, collection, [stored.group])
+        row = self._rows.refresh(
+            collection, stored, embedded, revision=stored.revision + 1, version=_version(upsert, stored)
         )
-        self._store.items.insert(row, policy_key_of(collection, row.compared, row.at_ms))
-        self._words.add(collection.id, assignment.seq, subject.item)
-        return row
+        return Arrived(row, candidates, before)
 
-    def merge(self, collection: Collection, row: StoredItem, assignment: GroupAssignment, moved: Moved) -> StoredItem:
-        """Merge the groups that an arrived item joins; returns the item as it is stored then.
+    def arrive(self, decision: CollectionDecision, upsert: PreparedUpsert, stored: StoredItem | None) -> Arrived:
+        """A new item, or one whose text has changed: it arrives behind all others."""
+        embedded, collection = upsert.embedded, decision.collection
+        departed = None if stored is None else self._departures.take_out(decision, stored)
+        # Even if the server's clock went back, the item arrives after those that have expired.
+        at_ms = max(decision.time_ms, collection.expired_ms + 1)
+        subject = Subject(embedded.compared, embedded.fingerprint, embedded.vector, at_ms)
+        candidates = self._search.find(collection, subject, decision.overlay, found=upsert.found)
+        assignment = self._verdicts.decide(
+            collection, subject, candidates, settle=partial(self._departures.settle, decision)
+        )
+        novelty = self._novelty.arrived(collection, assignment.seq, candidates)
+        before = self._before(decision, assignment, departed)
+        row = self._rows.add(
+            decision,
+            embedded,
+            subject,
+            assignment,
+            candidates,
+            revision=stored.revision + 1 if stored else 1,
+            version=_version(upsert, stored),
+            happened_ms=_happened_ms(upsert, stored, at_ms),
+        )
+        if assignment.merges:
+            row = self._verdicts.merge(collection, row, assignment, before.moved)
+            candidates = candidates.regrouped()
+        return Arrived(row, candidates, before, departed, novelty)
 
-        Args:
-            collection: of the item.
-            row: the item.
-            assignment: its group, and the groups that merge into it.
-            moved: where to note the other items that change their group.
-        """
-        kept = row.group
-        for group in assignment.merges:
-            kept = self._groups.merge(collection, kept, group, moved, because=assignment.because)
-        moved.pop(row.seq, None)  # it has just arrived
-        return self._store.items.by_seq([row.seq])[row.seq]
-
-    def rejudge(self, collection: Collection, subject: Subject, candidates: Candidates) -> Verdict:
-        """The verdict on a stored item without a group, from earlier items that are still stored."""
-        forbidden = self._answers.different(collection.id, subject.item.id)
-        judged = self._judging.judge(collection, subject, candidates, forbidden)
-        best = next(iter(ranked(judged.members)), None)
-        if best is None:
-            return Verdict(None, None)
-        pair = judged.explained(best)
-        if pair.band is Band.DUPLICATE:
-            pair = pair.model_copy(update={"band": Band.REVIEW})  # it was published as an item of its own
-        return Verdict(pair, best.seq)
-
-    def score(
-        self,
-        collection: Collection,
-        subject: Subject,
-        other: Member,
-        candidates: Candidates,
-    ) -> PairScore:
-        """The score of a pair: among the item's candidates if the other is one, else alone."""
-        judged = self._judging.judge(collection, subject, candidates, frozenset())
-        return judged.score(other) or self._judging.score_alone(collection, subject, other)
-
-    def judged(
-        self,
-        collection: Collection,
-        subject: Subject,
-        counterpart: Counterpart,
-        candidates: Candidates,
-    ) -> tuple[PairVerdict, JudgedCandidates]:
-        """The verdict on an item and one other, among the item's candidates, and those on all of them."""
-        forbidden = self._answers.different(collection.id, subject.item.id)
-        return self._judging.ask(collection, subject, counterpart, candidates, forbidden)
-
-    def verdict_on_arrival(
-        self,
-        collection: Collection,
-        subject: Subject,
-        counterpart: Counterpart,
-        pair: PairVerdict,
-        twin: Member | None,
-        judged: JudgedCandidates | None = None,
-    ) -> PairVerdict:
-        """The verdict on an item and one other as it would be when the item arrives, whichever candidate is best.
-
-        For a stored item it is the verdict on the pair.
-
-        Args:
-            judged: verdicts on all candidates of the item, where there are others.
-        """
-        if subject.seq is not None:
-            return pair
-        if counterpart.text is None:
-            forbidden = self._answers.different(collection.id, subject.item.id)
-            pair = self._groups.verdict_on_arrival(
-                collection, subject, pair, counterpart.member, twin, forbidden, judged
-            )
-        return self._review.limited_to_budget(collection, pair)
-
-    def refresh(
-        self, collection: Collection, row: StoredItem, embedded: Embedded, *, revision: int, version: int | None
-    ) -> StoredItem:
-        """The same text again: attributes are replaced; arrival, group and verdict stay."""
-        item, before = embedded.compared, row.compared
-        reworded = (item.text, item.fields) != (before.text, before.fields)  # in case, or in the names of fields
-        if reworded:
-            self._words.remove(collection.id, row.seq, before)
-        changed = replace(row, item=embedded.item, cut=embedded.cut, revision=revision, version=version)
-        self._store.items.update(changed, policy_key_of(collection, item, row.at_ms))
-        if reworded:
-            self._words.add(collection.id, row.seq, item)
-        return self._store.items.by_seq([row.seq])[row.seq]
-
-    def recut(
-        self,
-        decision: CollectionDecision,
-        row: StoredItem,
-        changed: StoredItem,
-        embedded: Embedded,
-        candidates: Candidates,
-    ) -> None:
-        """Another part of the same text is compared: the item gets its vector and point, all else stays.
-
-        Args:
-            row: the item as it is stored.
-            changed: with what is compared now; its vector and point are found here.
-        """
+    def _before(self, decision: CollectionDecision, assignment: GroupAssignment, departed: Departed | None) -> Before:
+        """The state of all that the arrival can change for other items."""
         collection = decision.collection
-        self._words.remove(collection.id, row.seq, row.compared)
-        vector, point = self._vector_and_point(decision, embedded, candidates)
-        changed = replace(changed, vector=vector, point=point)
-        self._store.items.recut(changed, policy_key_of(collection, changed.compared, row.at_ms))
-        if self._store.vectors.release(row.point, row.vector):
-            decision.overlay.remove(row.point)
-        self._words.add(collection.id, row.seq, changed.compared)
+        before = Before() if departed is None else departed.before
+        if assignment.merges:
+            groups = [assignment.group, *assignment.merges]
+            return self._corrections.note(before, collection, groups, shapes=True)
+        if collection.settings.canonical != "earliest":
+            return self._corrections.note(before, collection, [assignment.group])
+        return before  # an item that joins a group comes last, and nothing changes for those that came before it
 
-    def withdraw(self, row: StoredItem, overlay: CollectionOverlay) -> None:
-        """Take an item out of its group and, if it was the last on its point, out of the index."""
-        self._words.remove(row.collection, row.seq, row.compared)
-        self._store.items.delete(row.seq)
-        if self._store.vectors.release(row.point, row.vector):
-            overlay.remove(row.point)
 
-    def _vector_and_point(
-        self, decision: CollectionDecision, embedded: Embedded, candidates: Candidates
-    ) -> tuple[int, int]:
-        """Row of the vector, and its point in the index."""
-        vectors, collection = self._store.vectors, decision.collection
-        known = vectors.find(embedded.model.key, embedded.vector_key)
-        if known is None:
-            row = vectors.add(embedded.model.key, embedded.vector_key, embedded.vector, embedded.truncated)
-        else:
-            row = known.row
-            if (point := self._store.items.point_of_vector(collection.id, row)) is not None:
-                return row, point
-        nearest = next(iter(candidates.similarity.items()), None)
-        if nearest is not None and nearest[1] >= SAME_POINT:
-            return row, nearest[0]
-        point = vectors.add_point(collection.id, row)
-        decision.overlay.add(point, embedded.vector)
-        return row, point
+def _version(upsert: PreparedUpsert, stored: StoredItem | None) -> int | None:
+    """The version of the item from now on; a command without one leaves that of the stored item."""
+    version = upsert.command.version
+    return stored.version if version is None and stored is not None else version
+
+
+def _happened_ms(upsert: PreparedUpsert, stored: StoredItem | None, at_ms: int) -> int | None:
+    """When what the item reports happened: by its timestamp; of an edited item as before; else as it arrives.
+
+    Of a silent command without a timestamp it is not known (0): it may bring what happened long ago.
+    """
+    if upsert.embedded.item.timestamp is not None:
+        return min(Dated(upsert.embedded.item, at_ms).time_us // 1000, at_ms)
+    if stored is not None:
+        return stored.at_ms if stored.happened_ms is None else stored.happened_ms
+    return 0 if upsert.command.silent else None

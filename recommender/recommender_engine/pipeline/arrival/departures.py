@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from recommender_engine.items import Band, Revision
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
+from recommender_engine.pipeline.arrival.item_rows import ItemRows
 from recommender_engine.pipeline.batch import CollectionDecision
-from recommender_engine.pipeline.candidates.search import CandidateSearch
-from recommender_engine.pipeline.candidates.subject import Subject
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
+from recommender_engine.pipeline.dedup.item_verdicts import ItemVerdicts
 from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
 from recommender_engine.store import Collection, Member, SqliteStore, StoredItem
 
@@ -37,14 +36,14 @@ class Departures:
     def __init__(
         self,
         store: SqliteStore,
-        arrivals: Arrivals,
-        search: CandidateSearch,
+        verdicts: ItemVerdicts,
+        rows: ItemRows,
         corrections: Corrections,
         changed_lists: ChangedLists,
     ) -> None:
         self._store = store
-        self._arrivals = arrivals
-        self._search = search
+        self._verdicts = verdicts
+        self._rows = rows
         self._corrections = corrections
         self._changed_lists = changed_lists
 
@@ -55,14 +54,11 @@ class Departures:
         return Departed(row, before)
 
     def _take_out(self, decision: CollectionDecision, row: StoredItem, before: Before) -> None:
-        collection, overlay = decision.collection, decision.overlay
-        in_review = self._in_review_with(row, collection)
-        self._corrections.note(before, collection, [], in_review)
-        self._arrivals.withdraw(row, overlay)
+        in_review = self._in_review_with(row, decision.collection)
+        self._corrections.note(before, decision.collection, [], in_review)
+        self._rows.remove(row, decision.overlay)
         for one in in_review:
-            subject = Subject(one.compared, one.fingerprint, self._store.vectors.get(one.vector), one.at_ms, one.seq)
-            verdict = self._arrivals.rejudge(collection, subject, self._search.find(collection, subject, overlay))
-            self._store.items.correct(one.seq, verdict)
+            self._store.items.correct(one.seq, self._verdicts.rejudge(decision, one))
 
     def expire(self, decision: CollectionDecision, rows: Sequence[StoredItem]) -> None:
         """Take out expired items: what changes for those that stay is published once."""

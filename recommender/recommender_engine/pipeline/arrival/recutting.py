@@ -11,7 +11,7 @@ from dataclasses import replace
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.event_log import event_log
 from recommender_engine.items import ConfigureCollection, GiveFeedback, TickClock
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
+from recommender_engine.pipeline.arrival.item_rows import ItemRows
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts, was_compared_as
 from recommender_engine.pipeline.candidates.search import CandidateSearch
@@ -38,14 +38,14 @@ class Recutting:
         collections: Collections,
         embedding: EmbeddingStep,
         compared_texts: ComparedTexts,
-        arrivals: Arrivals,
+        rows: ItemRows,
         search: CandidateSearch,
     ) -> None:
         self._store = store
         self._collections = collections
         self._embedding = embedding
         self._compared_texts = compared_texts
-        self._arrivals = arrivals
+        self._rows = rows
         self._search = search
 
     def open(self) -> None:
@@ -106,5 +106,5 @@ class Recutting:
         changed = replace(row, cut=cut, fingerprint=embedded.fingerprint)
         subject = Subject(changed.compared, embedded.fingerprint, embedded.vector, row.at_ms, row.seq)
         candidates = self._search.find(collection, subject, decision.overlay)
-        self._arrivals.recut(decision, row, changed, embedded, candidates)
+        self._rows.recut(decision, row, changed, embedded, candidates)
         return True

@@ -7,10 +7,9 @@ pairs have theirs by the model of now, it is learned again.
 from __future__ import annotations
 
 from recommender_engine.items import TickClock
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
-from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
+from recommender_engine.pipeline.dedup.item_verdicts import ItemVerdicts
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.store import Collection, SqliteStore
 
@@ -26,14 +25,12 @@ class Relearning:
         self,
         store: SqliteStore,
         collections: Collections,
-        search: CandidateSearch,
-        arrivals: Arrivals,
+        verdicts: ItemVerdicts,
         models: Models,
     ) -> None:
         self._store = store
         self._collections = collections
-        self._search = search
-        self._arrivals = arrivals
+        self._verdicts = verdicts
         self._models = models
 
     def switched(self, collection: Collection) -> None:
@@ -64,7 +61,5 @@ class Relearning:
         members = sorted(self._store.items.named(collection.id, ids))
         if len(members) == len(ids):
             earlier, later = members
-            subject = self._arrivals.subject(collection, later)
-            candidates = self._search.find(collection, subject, decision.overlay)
-            score = self._arrivals.score(collection, subject, earlier, candidates)
+            score = self._verdicts.score(decision, later, earlier)
             self._store.answers.put_features(number, score.features, score.kind)

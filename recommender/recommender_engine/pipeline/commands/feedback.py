@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Band, EntryId, FeedbackAccepted, GiveFeedback
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.batch import CollectionDecision, Decision
-from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.dedup.answers import Answers, Chain
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
-from recommender_engine.pipeline.dedup.group_edits import GroupEdits
+from recommender_engine.pipeline.dedup.pair_answers import AnswerWord, PairAnswers
 from recommender_engine.pipeline.learning.models import Models
 from recommender_engine.pipeline.outcomes.outcomes import ignore
-from recommender_engine.store import Answer, Member, SqliteStore, StoredItem
-
-_DELETED = "a deleted item"
-
-AnswerWord = Literal["same", "different", "unsure"]
+from recommender_engine.store import Member, SqliteStore, StoredItem
 
 
 class Feedback:
@@ -30,20 +21,14 @@ class Feedback:
         self,
         store: SqliteStore,
         collections: Collections,
-        search: CandidateSearch,
-        arrivals: Arrivals,
-        answers: Answers,
-        group_edits: GroupEdits,
+        pair_answers: PairAnswers,
         models: Models,
         current_verdicts: CurrentVerdicts,
         corrections: Corrections,
     ) -> None:
         self._store = store
         self._collections = collections
-        self._search = search
-        self._arrivals = arrivals
-        self._answers = answers
-        self._group_edits = group_edits
+        self._pair_answers = pair_answers
         self._models = models
         self._current_verdicts = current_verdicts
         self._corrections = corrections
@@ -95,14 +80,7 @@ class Feedback:
             The outcome, and the state of the groups before.
         """
         collection, (one, other) = decision.collection, pair
-        self._refuse_contradiction(collection.id, one.id, other.id, answer)
-        instead = self._answers.answered(collection.id, one.id, other.id)
-        if answer != "unsure" and not instead:
-            self._answers.require_room(collection.id)
-        earlier, later = sorted(pair)
-        subject = self._arrivals.subject(collection, later)
-        candidates = self._search.find(collection, subject, decision.overlay)
-        score = self._arrivals.score(collection, subject, earlier, candidates)
+        self._pair_answers.require_possible(collection.id, one.id, other.id, answer)
         before = self._corrections.note(
             Before(),
             collection,
@@ -110,18 +88,8 @@ class Feedback:
             self._store.items.by_seq([one.seq, other.seq]).values(),
             shapes=True,
         )
-        if answer == "unsure":
-            self._answers.take_back(collection.id, one.id, other.id)
-            self._group_edits.release(collection, one, other)
-        else:
-            small, large = sorted((one.id, other.id))
-            same, learned_from = answer == "same", (score.probability, score.features, score.kind)
-            self._answers.put(collection.id, Answer(small, large, same, decision.entry.id, command.by, *learned_from))
-            if answer == "same":
-                self._group_edits.unite(collection, one, other, before.moved)
-            else:
-                self._group_edits.part(collection, one, other, before.moved)
-        self._models.answered(collection.id, decision.entry, instead=instead)
+        recorded = self._pair_answers.record(decision, pair, answer, command.by, before.moved)
+        self._models.answered(collection.id, decision.entry, instead=recorded.instead)
         accepted = FeedbackAccepted(
             command=decision.cause,
             item_id=one.id,
@@ -129,30 +97,12 @@ class Feedback:
             other_id=other.id,
             answer=answer,
             by=command.by,
-            probability=score.probability,
+            probability=recorded.probability,
             answers=self._models.learned_from(collection.id),
         )
         return accepted, before
 
     def forget(self, collection: int, item_id: str) -> None:
         """Delete every answer on an item; what was learned from it stays."""
-        if self._answers.forget(collection, item_id):
+        if self._pair_answers.forget(collection, item_id):
             self._models.disturb(collection)
-
-    def _refuse_contradiction(self, collection: int, one: str, other: str, answer: AnswerWord) -> None:
-        chain = None
-        if answer == "same":
-            chain = self._answers.chain_of_different(collection, one, other)
-        elif answer == "different":
-            chain = self._answers.chain_of_same(collection, one, other)
-        if chain is not None:
-            raise InvalidCommand(
-                "contradiction", f"answer: people said before that {self._spelled(collection, chain)}", "answer"
-            )
-
-    def _spelled(self, collection: int, chain: Chain) -> str:
-        """A chain for people to read, without the ids of deleted items: those appear in no event."""
-        there = {member.id for member in self._store.items.named(collection, {id_ for _, id_ in chain})}
-        (_, first), *rest = chain
-        shown = [repr(first), *(f"{sign} {repr(id_) if id_ in there else _DELETED}" for sign, id_ in rest)]
-        return " ".join(shown)

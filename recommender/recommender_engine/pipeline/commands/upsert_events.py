@@ -6,13 +6,12 @@ import time
 
 from recommender_engine.grouping import founded_by
 from recommender_engine.items import EntryId, ItemProcessed, Revision, Timings
-from recommender_engine.pipeline.arrival.departures import Departed, Departures
+from recommender_engine.pipeline.arrival.arrivals import Arrived
+from recommender_engine.pipeline.arrival.departures import Departures
 from recommender_engine.pipeline.batch import CollectionDecision
-from recommender_engine.pipeline.candidates.candidates import Candidates
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.dedup.corrections import Before, Corrections
 from recommender_engine.pipeline.dedup.current_verdicts import CurrentVerdicts
-from recommender_engine.pipeline.dedup.groups import GroupAssignment
 from recommender_engine.pipeline.outcomes.outcomes import Outcomes
 from recommender_engine.pipeline.prepared import PreparedUpsert
 from recommender_engine.pipeline.subscriptions.changed_lists import ChangedLists
@@ -38,48 +37,25 @@ class UpsertEvents:
         self._outcomes = outcomes
         self._changed_lists = changed_lists
 
-    def before_refresh(self, decision: CollectionDecision, stored: StoredItem) -> Before:
-        """The state of all that the same text again can change for other items."""
-        before = Before()
-        if decision.collection.settings.canonical == "longest":  # it may have more white space now
-            self._corrections.note(before, decision.collection, [stored.group])
-        return before
-
-    def before_arrival(
-        self, decision: CollectionDecision, assignment: GroupAssignment, departed: Departed | None
-    ) -> Before:
-        """The state of all that the arrival can change for other items."""
-        collection = decision.collection
-        before = Before() if departed is None else departed.before
-        if assignment.merges:
-            groups = [assignment.group, *assignment.merges]
-            return self._corrections.note(before, collection, groups, shapes=True)
-        if collection.settings.canonical != "earliest":
-            return self._corrections.note(before, collection, [assignment.group])
-        return before  # an item that joins a group comes last, and nothing changes for those that came before it
-
     def emit(
         self,
         decision: CollectionDecision,
         upsert: PreparedUpsert,
-        row: StoredItem,
-        candidates: Candidates,
+        arrived: Arrived,
         started: float,
-        novelty: float | None = None,
     ) -> EntryId:
         """Emit ``item.processed``; returns its id.
 
         Args:
             decision: the decision.
             upsert: the command.
-            row: the item as it is stored now.
-            candidates: of the item, for recommendations.
+            arrived: the item as it is stored now.
             started: when deciding began, by ``time.perf_counter``.
-            novelty: of a new text, see `Novelty`.
         """
+        row = arrived.row
         collection, embedded = decision.collection, upsert.embedded
         current = self._current_verdicts.of(row, collection)
-        recommendations = self._recommendations.of(collection, candidates, but=row.group)
+        recommendations = self._recommendations.of(collection, arrived.candidates, but=row.group)
         event = ItemProcessed(
             command=decision.cause,
             item_id=row.item.id,
@@ -88,7 +64,7 @@ class UpsertEvents:
             **current.fields(),
             recommendations=recommendations,
             recommendation_id=decision.recommendation_id if recommendations else None,
-            novelty=novelty,
+            novelty=arrived.novelty,
             truncated=embedded.truncated,
             model=embedded.model.key,
             timings=Timings(embed_ms=embedded.embed_ms, decide_ms=round((time.perf_counter() - started) * 1000, 3)),
@@ -100,27 +76,25 @@ class UpsertEvents:
         if stored.item.attributes != row.item.attributes:
             self._changed_lists.changed(decision, row.item.id)
 
-    def note_arrival(
-        self, decision: CollectionDecision, row: StoredItem, candidates: Candidates, departed: Departed | None
-    ) -> None:
+    def note_arrival(self, decision: CollectionDecision, arrived: Arrived) -> None:
         """Note the lists that the arrival may have changed."""
+        candidates = arrived.candidates
         if self._changed_lists.follows(decision.collection):
             floor = decision.collection.settings.similar_from
             near = (one.id for one in candidates.members() if candidates.similarity[one.point] >= floor)
-            self._changed_lists.arrived(decision, row.item.id, near, edited=departed is not None)
+            self._changed_lists.arrived(decision, arrived.row.item.id, near, edited=arrived.departed is not None)
 
     def publish_refresh(self, decision: CollectionDecision, before: Before) -> None:
         """Publish what the same text again changed for other items."""
         self._corrections.publish(decision, before, "item_changed")
 
-    def publish_arrival(
-        self, decision: CollectionDecision, row: StoredItem, before: Before, departed: Departed | None
-    ) -> None:
+    def publish_arrival(self, decision: CollectionDecision, arrived: Arrived) -> None:
         """Publish what else the arrival changed: groups, and verdicts that named its old text."""
+        row, departed = arrived.row, arrived.departed
         rejoined = departed is not None and departed.row.group == row.group
         if not rejoined and row.group != founded_by(row.seq):
             self._corrections.publish_group(decision, row.group, "joined", [row.item.id])
         if departed is not None and not rejoined:
             self._departures.publish_group(decision, departed)
         why: Revision = "groups_merged" if departed is None else "item_changed"
-        self._corrections.publish(decision, before, why)
+        self._corrections.publish(decision, arrived.before, why)

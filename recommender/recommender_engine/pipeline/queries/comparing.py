@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Band, Item, ItemKey, PairVerdict, Reason
 from recommender_engine.matching import Candidate, Comparable
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
-from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
-from recommender_engine.pipeline.candidates.search import CandidateSearch, Counterpart
-from recommender_engine.pipeline.candidates.subject import Subject
+from recommender_engine.pipeline.candidates.search import Counterpart
 from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.dedup.current_verdicts import SAYS_NOTHING
+from recommender_engine.pipeline.dedup.item_verdicts import ItemVerdicts
 from recommender_engine.pipeline.dedup.judging import Judging
 from recommender_engine.pipeline.lexical.words import Words
-from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, says_the_same
+from recommender_engine.pipeline.queries.asked_items import AskedItem, AskedItems
 from recommender_engine.pipeline.vectors.nearest_points import similarities
-from recommender_engine.pipeline.vectors.overlay import CollectionOverlay
 from recommender_engine.policy import Dated, allows, means_nothing, restricts
-from recommender_engine.store import Collection, ItemText, Member, SqliteStore, StoredItem
+from recommender_engine.store import Collection, ItemText, Member, SqliteStore
 
 KEPT_APART = Reason(
     code="not_compared", text="by its settings (equal, only, window, min_length) the collection compares no such pair"
@@ -41,44 +38,23 @@ class ComparedPair(PairVerdict):
     view: View
 
 
-class _Side(NamedTuple):
-    """One of the two.
-
-    Attributes:
-        subject: the item, with its arrival number if it is stored.
-        member: the stored item, if it is one.
-    """
-
-    subject: Subject
-    member: Member | None = None
-
-    @property
-    def seq(self) -> float:
-        """An item that is not stored comes after all that are."""
-        return float("inf") if self.member is None else self.member.seq
-
-
 class Comparing:
     """Judges pairs that are asked about. Nothing is stored."""
 
     def __init__(
         self,
         store: SqliteStore,
-        embedding: EmbeddingStep,
-        compared_texts: ComparedTexts,
         collections: Collections,
+        asked_items: AskedItems,
         words: Words,
-        search: CandidateSearch,
-        arrivals: Arrivals,
+        verdicts: ItemVerdicts,
         judging: Judging,
     ) -> None:
         self._store = store
-        self._embedding = embedding
-        self._compared_texts = compared_texts
         self._collections = collections
+        self._asked_items = asked_items
         self._words = words
-        self._search = search
-        self._arrivals = arrivals
+        self._verdicts = verdicts
         self._judging = judging
 
     def compare(self, one: Item | ItemKey, other: Item | ItemKey, collection: str | None) -> ComparedPair:
@@ -107,7 +83,8 @@ class Comparing:
         Raises:
             InvalidCommand: a text is empty or a vector has the wrong dimension.
         """
-        mine, theirs = self._embed(one, one.collection), self._embed(other, one.collection)
+        embed = self._asked_items.embed
+        mine, theirs = embed(one, one.collection), embed(other, one.collection)
         similarity = float(similarities(mine.vector, theirs.vector[None])[0])
         settings = self._collections.settings(one.collection)
         if means_nothing(settings, mine.compared) or means_nothing(settings, theirs.compared):
@@ -134,7 +111,7 @@ class Comparing:
         collection = self._collections.find(name)
         if collection is None or collection.model is None:
             return self.alone(_in_collection(one, name), _in_collection(other, name))
-        sides = self._side(one, collection), self._side(other, collection)
+        sides = self._asked_items.of(one, collection), self._asked_items.of(other, collection)
         earlier, later = sorted(sides, key=lambda side: side.seq) if sides[0].member else (sides[1], sides[0])
         similarity = float(similarities(later.subject.vector, earlier.subject.vector[None])[0])
         if sides[0].member is not None and sides[0].member == sides[1].member:
@@ -145,70 +122,27 @@ class Comparing:
         dated = [Dated(side.subject.item, side.subject.at_ms) for side in (later, earlier)]
         if restricts(settings) and not allows(settings, *dated):
             return _unjudged(KEPT_APART, similarity, "in the stream")
-        return _compared(self._verdict(collection, later, earlier, similarity), "in the stream")
+        return _compared(self._verdict(collection, later, earlier), "in the stream")
 
-    def _verdict(self, collection: Collection, later: _Side, earlier: _Side, similarity: float) -> PairVerdict:
+    def _verdict(self, collection: Collection, later: AskedItem, earlier: AskedItem) -> PairVerdict:
         if later.member is not None and earlier.member is not None:
             stored = self._store.items.by_seq([later.member.seq])[later.member.seq].verdict
             if stored.pair is not None and stored.matched_seq == earlier.member.seq:
                 return stored.pair
         if earlier.member is not None:
-            return self._among(collection, later, earlier, Counterpart(earlier.member), similarity)
+            counterpart = Counterpart(earlier.member)
+            return self._verdicts.on_pair(collection, later.subject, earlier.subject, counterpart)
         seq, subject = self._store.items.next_seq(), earlier.subject
         text = ItemText(subject.item, subject.fingerprint, _NOWHERE, subject.at_ms)
         counterpart = Counterpart(Member(seq, subject.item.id, _NOWHERE, ""), text, subject.vector)
         with self._words.supposed(collection.id, subject.item):
-            return self._among(collection, later, earlier, counterpart, similarity)
-
-    def _among(
-        self, collection: Collection, later: _Side, earlier: _Side, counterpart: Counterpart, similarity: float
-    ) -> PairVerdict:
-        """The verdict on the later one and the earlier, judged among the candidates of the later."""
-        subject = later.subject
-        if not collection.settings.compares_texts:  # no other candidate counts
-            pair = self._judging.pair(
-                _comparable(later), Candidate(_comparable(earlier), similarity), collection.settings
-            )
-            return self._arrivals.verdict_on_arrival(collection, subject, counterpart, pair, None)
-        candidates = self._search.find(collection, subject, CollectionOverlay(), counterpart=counterpart)
-        pair, judged = self._arrivals.judged(collection, subject, counterpart, candidates)
-        return self._arrivals.verdict_on_arrival(collection, subject, counterpart, pair, candidates.twin, judged)
-
-    def _side(self, asked: Item | ItemKey, collection: Collection) -> _Side:
-        row = self._store.items.get(collection.id, asked.id, collection.hidden_ms)
-        if not isinstance(asked, Item):
-            if row is None:
-                raise InvalidCommand("invalid_value", f"there is no item {asked.id!r} in {collection.name!r}", "id")
-            return self._stored(row, collection) or self._new(self._embed(row.item, collection.name))
-        embedded = self._embed(asked, collection.name)
-        if row is not None and says_the_same(row, embedded, self._store):
-            return self._stored(row, collection) or self._new(embedded)
-        return self._new(embedded)
-
-    def _stored(self, row: StoredItem, collection: Collection) -> _Side | None:
-        """A stored item, unless another text of it would be compared now."""
-        if not self._compared_texts.is_current(collection, row.seq):
-            return None
-        vector = self._store.vectors.get(row.vector)
-        subject = Subject(row.compared, row.fingerprint, vector, row.at_ms, row.seq)
-        return _Side(subject, Member(row.seq, row.item.id, row.point, row.group))
-
-    def _new(self, embedded: Embedded) -> _Side:
-        return _Side(Subject(embedded.compared, embedded.fingerprint, embedded.vector, self._store.clock_ms))
-
-    def _embed(self, item: Item, collection: str) -> Embedded:
-        item = item.model_copy(update={"collection": collection})
-        return self._embedding.embed_question(item, self._collections.settings(collection))
+            return self._verdicts.on_pair(collection, later.subject, subject, counterpart)
 
 
 def _in_collection(one: Item | ItemKey, name: str) -> Item:
     if not isinstance(one, Item):
         raise InvalidCommand("invalid_value", f"there is no item {one.id!r} in {name!r}", "id")
     return one.model_copy(update={"collection": name})
-
-
-def _comparable(side: _Side) -> Comparable:
-    return Comparable(side.subject.item, side.subject.fingerprint)
 
 
 def _compared(pair: PairVerdict, view: View) -> ComparedPair:

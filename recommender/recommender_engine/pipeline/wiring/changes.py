@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.arrival.departures import Departures
+from recommender_engine.pipeline.arrival.item_rows import ItemRows
 from recommender_engine.pipeline.arrival.relearning import Relearning
 from recommender_engine.pipeline.candidates.novelty import Novelty
 from recommender_engine.pipeline.dedup.corrections import Corrections
 from recommender_engine.pipeline.dedup.groups import Groups
+from recommender_engine.pipeline.dedup.item_verdicts import ItemVerdicts
 from recommender_engine.pipeline.dedup.review_budget import ReviewBudget
 from recommender_engine.pipeline.incidents.incidents import Incidents
 from recommender_engine.pipeline.migration.moved_collections import MovedCollections
@@ -21,7 +22,7 @@ class Changes:
     """Parts that change the state for more than one command."""
 
     def __init__(self, base: Base) -> None:
-        store, collections, search = base.store, base.collections, base.search
+        store, collections = base.store, base.collections
         self.summaries = Summaries(store, collections)
         self.expiry = Expiry(store, collections)
         self.incidents = Incidents(store, collections)
@@ -32,6 +33,7 @@ class Changes:
         self.corrections = Corrections(store, base.current_verdicts, self.changed_lists)
         review = ReviewBudget(collections, base.models.of)
         store.standings.rank_by(review.rank)
-        self.arrivals = Arrivals(store, base.words, base.judging, base.answers, self.groups, review)
-        self.departures = Departures(store, self.arrivals, search, self.corrections, self.changed_lists)
-        self.relearning = Relearning(store, collections, search, self.arrivals, base.models)
+        self.verdicts = ItemVerdicts(store, base.search, base.judging, base.answers, self.groups, review)
+        self.rows = ItemRows(store, base.words, self.expiry)
+        self.departures = Departures(store, self.verdicts, self.rows, self.corrections, self.changed_lists)
+        self.relearning = Relearning(store, collections, self.verdicts, base.models)

@@ -22,6 +22,7 @@ from recommender_engine.items import (
     UnsubscribeList,
     UpsertItem,
 )
+from recommender_engine.pipeline.arrival.arrivals import Arrivals
 from recommender_engine.pipeline.commands.collection_deletions import CollectionDeletions
 from recommender_engine.pipeline.commands.feedback import Feedback
 from recommender_engine.pipeline.commands.handlers import Handlers
@@ -33,6 +34,7 @@ from recommender_engine.pipeline.commands.settings_changes import SettingsChange
 from recommender_engine.pipeline.commands.upsert_events import UpsertEvents
 from recommender_engine.pipeline.commands.upserts import Upserts
 from recommender_engine.pipeline.dedup.group_edits import GroupEdits
+from recommender_engine.pipeline.dedup.pair_answers import PairAnswers
 from recommender_engine.pipeline.interactions.interactions import Interactions
 from recommender_engine.pipeline.migration.incoming import Incoming
 from recommender_engine.pipeline.migration.incoming_records import IncomingRecords
@@ -108,30 +110,17 @@ class Commands:
             self._outcomes,
             changes.changed_lists,
         )
-        return Upserts(
-            base.store,
-            base.collections,
-            base.search,
-            changes.arrivals,
-            changes.departures,
-            changes.expiry,
-            changes.incidents,
-            changes.novelty,
-            events,
+        arrivals = Arrivals(
+            base.search, changes.verdicts, changes.rows, changes.departures, changes.novelty, changes.corrections
         )
+        return Upserts(base.store, base.collections, arrivals, changes.incidents, events)
 
     def _feedback(self) -> Feedback:
         base, changes = self._base, self._changes
+        group_edits = GroupEdits(base.store, base.judging, base.answers, changes.groups)
+        pair_answers = PairAnswers(base.store, base.answers, changes.verdicts, group_edits)
         return Feedback(
-            base.store,
-            base.collections,
-            base.search,
-            changes.arrivals,
-            base.answers,
-            GroupEdits(base.store, base.judging, base.answers, changes.groups),
-            base.models,
-            base.current_verdicts,
-            changes.corrections,
+            base.store, base.collections, pair_answers, base.models, base.current_verdicts, changes.corrections
         )
 
     def _models(self) -> ModelChanges:

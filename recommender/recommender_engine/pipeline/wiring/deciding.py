@@ -24,9 +24,7 @@ class Deciding:
         self.commands = Commands(base, changes)
         store, collections = base.store, base.collections
         self.rates = Rates(store, collections)
-        self.recutting = Recutting(
-            store, collections, base.embedding, base.compared_texts, changes.arrivals, base.search
-        )
+        self.recutting = Recutting(store, collections, base.embedding, base.compared_texts, changes.rows, base.search)
         self.tidying = Retention(store, changes.moves.leftovers)
         self._list_updates = ListUpdates(store, changes.changed_lists, base.resolver, base.lists, base.indexes)
 

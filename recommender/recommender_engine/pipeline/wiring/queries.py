@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recommender_engine.pipeline.interactions.hit_rates import HitRates
 from recommender_engine.pipeline.learning.promises import Promises
+from recommender_engine.pipeline.queries.asked_items import AskedItems
 from recommender_engine.pipeline.queries.calibrating import Calibrating
 from recommender_engine.pipeline.queries.comparing import Comparing
 from recommender_engine.pipeline.queries.export import Export
@@ -37,6 +38,5 @@ class Queries:
         )
         self.hit_rates = HitRates(store, collections)
         self.incident_views = IncidentViews(store, collections, changes.incidents)
-        self.comparing = Comparing(
-            store, embedding, texts, collections, base.words, search, changes.arrivals, base.judging
-        )
+        asked_items = AskedItems(store, collections, embedding, texts)
+        self.comparing = Comparing(store, collections, asked_items, base.words, changes.verdicts, base.judging)
