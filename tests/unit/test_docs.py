@@ -61,7 +61,7 @@ from recommender_engine.pipeline.learning.training import MOST_LEARNED_FROM
 from recommender_engine.pipeline.lexical import shared
 from recommender_engine.pipeline.migration.incoming import _MOST_PAGE_BYTES
 from recommender_engine.pipeline.migration.retention import INTERACTIONS_MS
-from recommender_engine.pipeline.queries.searching import MOST_HITS
+from recommender_engine.pipeline.queries.search.searching import MOST_HITS
 from recommender_engine.recommend.behaviour import learning as behaviour_learning
 from recommender_engine.recommend.behaviour import rows as behaviour_rows
 from recommender_engine.store import behaviour, moves, outbox, payloads, vectors

@@ -19,8 +19,6 @@ MORE_PARAMETERS = {  # that have more today, and how many; a number here only go
     "IdRepair": 7,
     "Product": 7,
     "Profile": 7,
-    "Searching": 9,
-    "SimilarItems": 7,
 }
 
 NUMBERED = re.compile(r"(?:[=(,]|\b(?:AND|IS|LIMIT|LIKE|NOT|OR|SELECT|THEN|ELSE)\b) *\?[1-9]")

@@ -14,8 +14,8 @@ from recommender_engine.embedding.encoder import Embeddings
 from recommender_engine.errors import InvalidCommand
 from recommender_engine.pipeline.lexical import shared
 from recommender_engine.pipeline.lexical.postings import Numbers, Postings
-from recommender_engine.pipeline.queries import searching
-from recommender_engine.pipeline.queries.searching import MOST_HITS
+from recommender_engine.pipeline.queries.search import ranking
+from recommender_engine.pipeline.queries.search.searching import MOST_HITS
 from recommender_engine.testing import DeterministicEncoder
 from tests.support.engine import Log, at, opened
 
@@ -166,11 +166,11 @@ def test_pages_are_parts_of_one_ranking(
     engine.process([log.configure(similar_from=0.05, candidates=10), *catalogue(log, 400)])
     expected = {}
     with monkeypatch.context() as patch:  # everything is looked at
-        patch.setattr(searching, "_SCORED", 10_000)
+        patch.setattr(ranking, "_SCORED", 10_000)
         engine.process([log.configure(candidates=1000)])
         expected = {question: engine.search(question, limit=100) for question in QUESTIONS}
     engine.process([log.configure(candidates=10)])
-    monkeypatch.setattr(searching, "_SCORED", scored)
+    monkeypatch.setattr(ranking, "_SCORED", scored)
     for question, hits in expected.items():
         assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
         assert len({hit.group for hit in hits}) == len(hits) == 100

@@ -31,8 +31,8 @@ from recommender_engine.pipeline.queries.export import ExportPage
 from recommender_engine.pipeline.queries.incident_views import IncidentView
 from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage
 from recommender_engine.pipeline.queries.review_queue import ReviewPage
-from recommender_engine.pipeline.queries.searching import FoundItem
-from recommender_engine.pipeline.queries.similar import SearchHit
+from recommender_engine.pipeline.queries.search.searching import FoundItem
+from recommender_engine.pipeline.queries.search.similar import SearchHit
 from recommender_engine.pipeline.queries.statistics import BandPreview, OverviewPage
 from recommender_engine.pipeline.queries.views import AnswerPage, AnswerView, ItemView
 from recommender_engine.pipeline.recommend.listed import Listed

@@ -8,8 +8,8 @@ from recommender_engine.errors import InvalidCommand
 from recommender_engine.items import Item
 from recommender_engine.items.commands import validate
 from recommender_engine.items.list_request import ListExample, ListRequest
-from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters, Survivors
+from recommender_engine.pipeline.candidates.item_vectors import ItemVectors
 from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
@@ -31,14 +31,14 @@ class RequestResolver:
         store: SqliteStore,
         collections: Collections,
         embedding: EmbeddingStep,
-        compared_texts: ComparedTexts,
+        item_vectors: ItemVectors,
         search: CandidateSearch,
         filters: Filters,
     ) -> None:
         self._store = store
         self._collections = collections
         self._embedding = embedding
-        self._compared_texts = compared_texts
+        self._item_vectors = item_vectors
         self._search = search
         self._filters = filters
 
@@ -95,9 +95,7 @@ class RequestResolver:
                 del ids[one.item]
                 row = self._store.items.get(collection.id, one.item, collection.hidden_ms)
                 if row is not None:
-                    vector = self._store.vectors.get(row.vector)
-                    if not self._compared_texts.is_current(collection, row.seq):
-                        vector = self._embedding.embed_question(row.item, collection.settings).vector
+                    vector = self._item_vectors.of(collection, row)
                     yield Example(vector, one.item, row.group, used.get(one.item), one.weight)
 
     def _embedded(self, collection: Collection, field: str, example: ListExample) -> Vector:

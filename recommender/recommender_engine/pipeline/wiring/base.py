@@ -6,6 +6,7 @@ from recommender_engine.embedding import Encoders
 from recommender_engine.matching import MATCHERS
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.candidates.item_vectors import ItemVectors
 from recommender_engine.pipeline.candidates.policy_index import PolicyIndex
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
@@ -46,6 +47,7 @@ class Base:
         self.answers = Answers(store)
         self.policy_index = PolicyIndex(store, self.collections)
         self.compared_texts = ComparedTexts(store, self.messages)
+        self.item_vectors = ItemVectors(store, self.embedding, self.compared_texts)
         self.search = CandidateSearch(store, indexes, self.compared_texts, self.policy_index, self.words)
         self.recommendations = Recommendations(store, self.compared_texts)
         factories = {**MATCHERS, "learned": options.matcher}.items()
@@ -54,7 +56,7 @@ class Base:
         self.current_verdicts = CurrentVerdicts(store)
         self.filters = Filters(store, indexes)
         self.resolver = RequestResolver(
-            store, self.collections, self.embedding, self.compared_texts, self.search, self.filters
+            store, self.collections, self.embedding, self.item_vectors, self.search, self.filters
         )
         self.lists = RecommendationLists(
             store, self.resolver, self.compared_texts, self.recommendations, indexes, self.filters

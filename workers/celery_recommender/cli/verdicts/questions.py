@@ -25,7 +25,7 @@ from celery_recommender.cli.input.filters import filter_options
 from celery_recommender.cli.locating import located, point_to_collection
 from celery_recommender.frames.columns import why
 from celery_recommender.texts import compared_text, highlights_of
-from recommender_engine.pipeline.queries.searching import MOST_HITS
+from recommender_engine.pipeline.queries.search.searching import MOST_HITS
 
 _TEXT_SHOWN = 100
 _SPACE = re.compile(r"\s+")

@@ -82,7 +82,7 @@ def _schemas() -> dict[str, Any]:
     from recommender_engine.pipeline.queries.incident_views import IncidentView
     from recommender_engine.pipeline.queries.listing import GroupPage, ItemPage
     from recommender_engine.pipeline.queries.review_queue import ReviewPage
-    from recommender_engine.pipeline.queries.searching import FoundItem
+    from recommender_engine.pipeline.queries.search.searching import FoundItem
     from recommender_engine.pipeline.queries.views import AnswerPage, ItemView
     from recommender_engine.pipeline.recommend.listed import Listed
 

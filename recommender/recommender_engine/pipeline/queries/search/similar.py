@@ -6,12 +6,12 @@ from typing import Any
 
 from recommender_engine.items import Attributes
 from recommender_engine.items.values import Value
-from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters
+from recommender_engine.pipeline.candidates.item_vectors import ItemVectors
 from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
 from recommender_engine.pipeline.collections import Collections
-from recommender_engine.pipeline.vectors.embedding_step import EmbeddingStep, Vector
+from recommender_engine.pipeline.vectors.embedding_step import Vector
 from recommender_engine.recommend.filters import Expression, parse
 from recommender_engine.store import Collection, SqliteStore
 
@@ -45,16 +45,14 @@ class SimilarItems:
         self,
         store: SqliteStore,
         collections: Collections,
-        embedding: EmbeddingStep,
-        compared_texts: ComparedTexts,
+        item_vectors: ItemVectors,
         search: CandidateSearch,
         recommendations: Recommendations,
         filters: Filters,
     ) -> None:
         self._store = store
         self._collections = collections
-        self._embedding = embedding
-        self._compared_texts = compared_texts
+        self._item_vectors = item_vectors
         self._search = search
         self._recommendations = recommendations
         self._filters = filters
@@ -66,10 +64,7 @@ class SimilarItems:
         stored = None if found is None else self._store.items.get(found.id, item_id, found.hidden_ms)
         if found is None or stored is None:
             return None
-        vector = self._store.vectors.get(stored.vector)
-        if not self._compared_texts.is_current(found, stored.seq):
-            vector = self._embedding.embed_question(stored.item, found.settings).vector
-        return self._hits(found, vector, limit, stored.group, passing)
+        return self._hits(found, self._item_vectors.of(found, stored), limit, stored.group, passing)
 
     def _hits(
         self, collection: Collection, vector: Vector, limit: int, but: str | None, passing: Expression | None

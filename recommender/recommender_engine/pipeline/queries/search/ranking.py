@@ -1,4 +1,4 @@
-"""Search: items like a question in meaning, in words, and like the best hits.
+"""The ranking of items for a question: like it in meaning, in words, and like the best hits.
 
 The score of an item is its cosine to the question, and what is missing to 1 is filled by a share of the words
 (``cosine + (1 - cosine) * WORDS * words``): words bring up an item that has the code or the name of the question, and
@@ -17,38 +17,24 @@ from __future__ import annotations
 from collections.abc import Collection as Some
 from collections.abc import Iterable, Iterator, Sequence
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from recommender_engine.errors import InvalidCommand
 from recommender_engine.index import ReadIndex, Vectors
-from recommender_engine.items import Item
-from recommender_engine.items.commands import validate
-from recommender_engine.items.values import Value
-from recommender_engine.matching import item_terms
-from recommender_engine.matching.text.highlights import highlights
-from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 from recommender_engine.pipeline.candidates.compared_texts import ComparedTexts
 from recommender_engine.pipeline.candidates.filtering import Filters, Survivors
 from recommender_engine.pipeline.candidates.nearby import AllItems, Nearby, PassingItems
-from recommender_engine.pipeline.candidates.recommendations import Recommendations
 from recommender_engine.pipeline.candidates.search import CandidateSearch
-from recommender_engine.pipeline.collections import Collections
 from recommender_engine.pipeline.lexical.shared import SharedWords
 from recommender_engine.pipeline.lexical.words import Words
-from recommender_engine.pipeline.queries.similar import SearchHit
-from recommender_engine.pipeline.vectors.embedding_step import Embedded, EmbeddingStep, Vector
+from recommender_engine.pipeline.vectors.embedding_step import Embedded, Vector
 from recommender_engine.pipeline.vectors.indexes import Indexes
 from recommender_engine.pipeline.vectors.nearest_points import Similarities, similarities
-from recommender_engine.recommend.filters import parse
 from recommender_engine.store import Collection, Member, SqliteStore
 
 WORDS = 0.5
 """Weight of the words: an item that has all of them gains half of what is missing to 1."""
-
-MOST_HITS = 1000
-"""Hits that can be paged through: ``offset`` and ``limit`` together."""
 
 # The vectors of so many first hits complete the question, but for those that say the same, with less than this weight.
 _FIRST_HITS = 3
@@ -56,50 +42,16 @@ _SAME = 0.999
 _COMPLETION = 1.2
 _SCORED = 200  # items that share words are compared whatever their distance, at most so many
 _WIDER = 4
-_DECIMALS = 6
 
 
-class Highlight(Value):
-    """A place in a text where a term of the question stands.
-
-    Attributes:
-        start, end: first character, and the one after the last; in Unicode code points.
-    """
-
-    start: int
-    end: int
-
-
-class ScoreTerms(Value):
-    """What a score is made of: it is their sum.
+class ScoredItem(NamedTuple):
+    """A member with its score.
 
     Attributes:
-        cosine: of the question and the closest member of the group, in [-1, 1].
-        words: what the words that both have add, from 0.
-        first_hits: what likeness to the first hits adds, from 0.
+        member: the best of its group.
+        cosine, words, first_hits: the terms of the score …
+        score: … and their sum.
     """
-
-    cosine: float
-    words: float
-    first_hits: float
-
-
-class FoundItem(SearchHit):
-    """One found item; ``score`` is that of the best member of the group, the sum of the ``terms``.
-
-    Attributes:
-        terms: what the score is made of; in a collection with ``rule=cosine`` the cosine alone.
-        highlights: where terms of the question stand in ``text``, in order, without overlap; at most 100.
-        compared_highlights: where they stand in ``compared``.
-    """
-
-    terms: ScoreTerms
-    highlights: tuple[Highlight, ...]
-    compared_highlights: tuple[Highlight, ...]
-
-
-class _Scored(NamedTuple):
-    """A member with its score: `FoundItem.terms` and their sum."""
 
     member: Member
     cosine: float
@@ -127,64 +79,41 @@ class _Question(NamedTuple):
     found: dict[tuple[int, int], Similarities]
 
 
-class Searching:
-    """Finds items for a question in words. Nothing is stored."""
+class SearchRanking:
+    """Ranks the items of a collection for a question."""
 
     def __init__(
         self,
         store: SqliteStore,
-        collections: Collections,
-        embedding: EmbeddingStep,
         compared_texts: ComparedTexts,
         indexes: Indexes,
         search: CandidateSearch,
-        recommendations: Recommendations,
         filters: Filters,
         words: Words,
     ) -> None:
         self._store = store
-        self._collections = collections
-        self._embedding = embedding
         self._compared_texts = compared_texts
         self._indexes = indexes
         self._search = search
-        self._recommendations = recommendations
         self._filters = filters
         self._words = words
 
-    def search(self, text: str, collection: str, limit: int, offset: int = 0, filter_: Any = None) -> list[FoundItem]:
-        """Items for a text, best first, each group once; only those with at least the score ``similar_from``.
+    def best(
+        self, collection: Collection, embedded: Embedded, survivors: Survivors | None, wanted: int
+    ) -> list[ScoredItem]:
+        """The best member of each of the best groups, best first; equal scores in order of arrival.
 
         Args:
-            text: the question.
-            collection: its name; nothing is found where there is none.
-            limit: how many, at least 1.
-            offset: hits that are left out before.
-            filter_: as it was parsed from JSON; ``None`` is no filter.
-
-        Raises:
-            InvalidCommand: the text is empty, ``limit`` or ``offset`` is too low, both are more than `MOST_HITS`
-                together, or the filter is wrong.
+            collection: in which to search.
+            embedded: the question.
+            survivors: what passes a filter; ``None`` without one.
+            wanted: how many groups.
         """
-        if limit < 1 or offset < 0:
-            raise InvalidCommand(
-                "invalid_value", "limit is at least 1, offset at least 0", "limit" if limit < 1 else "offset"
-            )
-        if offset + limit > MOST_HITS:
-            raise InvalidCommand("invalid_value", f"offset and limit are at most {MOST_HITS} together", "offset")
-        passing = None if filter_ is None else parse(filter_)
-        item = validate(Item, {"id": "question", "collection": collection, "text": text})
-        embedded = self._embedding.embed_question(item, self._collections.settings(collection))
-        found = self._collections.find(collection)
-        if found is None:
-            return []
-        survivors = None if passing is None else self._filters.survivors(found, passing)
-        nearby = self._nearby(found, len(embedded.vector), survivors)
-        question = self._question(found, embedded, nearby)
-        if found.settings.compares_texts:
-            question = self._completed(found, question, nearby)
-        best = self._best(found, question, nearby, offset + limit)[offset:]
-        return list(self._hits(found, best, survivors, embedded.compared))
+        nearby = self._nearby(collection, len(embedded.vector), survivors)
+        question = self._question(collection, embedded, nearby)
+        if collection.settings.compares_texts:
+            question = self._completed(collection, question, nearby)
+        return self._best(collection, question, nearby, wanted)
 
     def _nearby(self, collection: Collection, dimension: int, survivors: Survivors | None) -> Nearby:
         if survivors is None:
@@ -210,8 +139,7 @@ class Searching:
         completed = vector + np.float32(weight) * vectors.mean(axis=0)
         return question._replace(vectors=(vector, completed / np.linalg.norm(completed)))
 
-    def _best(self, collection: Collection, question: _Question, nearby: Nearby, wanted: int) -> list[_Scored]:
-        """The best member of each of the best groups, best first; equal scores in order of arrival."""
+    def _best(self, collection: Collection, question: _Question, nearby: Nearby, wanted: int) -> list[ScoredItem]:
         floor = collection.settings.similar_from
         index = self._indexes.of(collection, len(question.vectors[0]))
         count = max(collection.settings.candidates, 2 * wanted)
@@ -231,38 +159,6 @@ class Searching:
     ) -> list[Member]:
         members = {member.seq: member for member in (*nearby.members(points), *also)}
         return list(self._compared_texts.current(collection, list(members.values())))
-
-    def _hits(
-        self, collection: Collection, best: Sequence[_Scored], survivors: Survivors | None, question: Item
-    ) -> Iterator[FoundItem]:
-        canonical = self._recommendations.canonical(collection, [one.member.group for one in best], survivors)
-        wanted: set[str] = set()
-        if collection.settings.compares_texts:
-            wanted = set(item_terms(question).distinct) - FUNCTION_WORDS
-        for one in best:
-            row = self._store.items.get(collection.id, canonical[one.member.group], collection.hidden_ms)
-            if row is not None:
-                text, compared = row.item.content, row.compared_text
-                yield FoundItem(
-                    id=row.item.id,
-                    score=round(one.score, _DECIMALS),
-                    group=one.member.group,
-                    text=text,
-                    compared=compared,
-                    attributes=row.item.attributes,
-                    terms=_rounded(one),
-                    highlights=_highlights(text, wanted),
-                    compared_highlights=_highlights(compared or "", wanted),
-                )
-
-
-def _highlights(text: str, wanted: set[str]) -> tuple[Highlight, ...]:
-    return tuple(Highlight(start=start, end=end) for start, end in highlights(text, wanted))
-
-
-def _rounded(one: _Scored) -> ScoreTerms:
-    words, first_hits = round(one.words, _DECIMALS), round(one.first_hits, _DECIMALS)
-    return ScoreTerms(cosine=one.cosine, words=words, first_hits=first_hits)
 
 
 def _fused(cosine: float, words: float) -> float:
@@ -285,7 +181,7 @@ def _near(question: _Question, nearby: Nearby, count: int) -> list[Similarities]
     return [question.found[place, count] for place in range(len(question.vectors))]
 
 
-def _ranked(members: Sequence[Member], index: ReadIndex, question: _Question) -> Iterator[_Scored]:
+def _ranked(members: Sequence[Member], index: ReadIndex, question: _Question) -> Iterator[ScoredItem]:
     """Members with their scores, best first; equal scores in order of arrival."""
     if not members:
         return
@@ -296,12 +192,12 @@ def _ranked(members: Sequence[Member], index: ReadIndex, question: _Question) ->
     scores = meaning + (1.0 - meaning) * WORDS * question.shared.of(numbers)
     for place in np.lexsort((numbers, -scores)).tolist():
         cosine, near, score = float(cosines[0, place]), float(meaning[place]), float(scores[place])
-        yield _Scored(members[place], cosine, score - near, near - cosine, score)
+        yield ScoredItem(members[place], cosine, score - near, near - cosine, score)
 
 
-def _by_group(ranked: Iterable[_Scored], wanted: int, floor: float) -> list[_Scored]:
+def _by_group(ranked: Iterable[ScoredItem], wanted: int, floor: float) -> list[ScoredItem]:
     """The best member of each of the best groups."""
-    best: dict[str, _Scored] = {}
+    best: dict[str, ScoredItem] = {}
     for one in ranked:
         if len(best) >= wanted or one.score < floor:
             break
