@@ -16,6 +16,7 @@ from celery_recommender.broker.redis.connections import connect
 from celery_recommender.fleet.exchange import MOST_REPLIES, Exchange
 from celery_recommender.fleet.fleet import Fleet, Sizing
 from celery_recommender.fleet.messages import EmbedReply, EmbedRequest, InvalidMessage
+from celery_recommender.fleet.probe import probe_request
 from celery_recommender.fleet.serving import EmbedServing
 from recommender_engine.embedding import Embeddings
 from recommender_engine.errors import EncodingError, ModelError
@@ -117,8 +118,7 @@ def fleet(broker: Broker, clock: ManualClock) -> Iterator[Fleet]:
     """One that has not been answered yet."""
     made = Fleet(
         Sizing(workers=2, window=6, least_bytes=20, least_texts=3, timeout_s=TIMEOUT_S),
-        DEFAULT_MODEL,
-        lambda: ENCODER.identity,
+        lambda: probe_request(DEFAULT_MODEL, ENCODER.identity),
         broker.exchange,
         broker.ask,
         broker.outcomes.append,

@@ -14,7 +14,7 @@ import pytest
 from redis import Redis
 
 from celery_recommender import Overloaded
-from celery_recommender.broker.commands.id_repair import IdRepair, last_given
+from celery_recommender.broker.commands.id_repair import IdRepair, Renumbering, last_given
 from celery_recommender.broker.commands.trusted_ids import last_trusted
 from celery_recommender.broker.coordination.lease import Lease
 from celery_recommender.broker.redis.connections import connect
@@ -207,7 +207,9 @@ def test_killed_between_any_two_steps_every_entry_is_there_once(redis: Redis, pr
     for step in range(1, 100):
         lease.left = step
         last = last_trusted(reference, position)
-        work = IdRepair(redis, KEYS, lease, last=last, position=position, behind=position, now_ms=reference)
+        work = IdRepair(
+            redis, KEYS, lease, Renumbering(last=last, position=position, behind=position, now_ms=reference)
+        )
         try:
             done = work.carry_out({})
         except Dying:

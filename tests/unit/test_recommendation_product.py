@@ -13,6 +13,7 @@ from recommender_engine.evaluation.recommendations import (
     History,
     Interaction,
     Product,
+    Recorded,
     baselines,
     judge_items,
     truth_of,
@@ -47,7 +48,7 @@ def history() -> History:
 
 @pytest.fixture
 def product(history: History) -> Iterator[Product]:
-    with Product(ITEMS, history, truth_of(history, min_joint=1), FixedEncoders()) as found:
+    with Product(Recorded(ITEMS, history, truth_of(history, min_joint=1)), FixedEncoders()) as found:
         yield found
 
 
@@ -92,7 +93,8 @@ def test_items_are_collapsed_only_by_default() -> None:
     found = [one for hour in range(1, 40, 2) for one in basket(hour, f"u{hour}", *range(12))]
     history = History([item.id for item in items], [*found, *basket(101, "u1", 1)], SPLIT)
     for as_they_are, listed in ((True, {0, 1, 2}), (False, {0})):
-        with Product(items, history, truth_of(history), FixedEncoders(), as_they_are=as_they_are) as product:
+        recorded = Recorded(items, history, truth_of(history))
+        with Product(recorded, FixedEncoders(), as_they_are=as_they_are) as product:
             lists = product.for_item(history.before_split(), 11)
             assert {0, 1, 2, 3} & set(lists) >= listed
             assert len({0, 1, 2, 3} & set(lists)) == (4 if as_they_are else 1)

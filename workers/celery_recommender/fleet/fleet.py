@@ -58,8 +58,7 @@ class Fleet(WorkerThread):
 
     Args:
         sizing: how much is given to it.
-        name: of the model that probes ask for …
-        identity: … and which it must be, asked for when the fleet starts.
+        make_probe: makes the request of a probe.
         exchange: holds texts and vectors.
         notify_embed_worker: tells an embed worker that a request waits, by its id; an exception means that none will.
         count: called with the outcome of each batch.
@@ -69,8 +68,7 @@ class Fleet(WorkerThread):
     def __init__(
         self,
         sizing: Sizing,
-        name: str,
-        identity: Callable[[], ModelIdentity],
+        make_probe: Callable[[], EmbedRequest],
         exchange: Exchange,
         notify_embed_worker: Callable[[str], None],
         count: Callable[[Outcome], None] = lambda outcome: None,
@@ -82,8 +80,7 @@ class Fleet(WorkerThread):
         self._notify_embed_worker = notify_embed_worker
         self._count = count
         self._clock_s = clock_s
-        self._identity = identity
-        self._name = name
+        self._make_probe = make_probe
         self._lock = threading.Lock()
         self._window = Window(sizing.timeout_s)
         self._probe = Probe(self._window.pickup_s)
@@ -291,8 +288,7 @@ class Fleet(WorkerThread):
     # -- probes --------------------------------------------------------------------------------------------------------
 
     def _send_probe(self, now_s: float) -> None:
-        identity = self._identity()
-        request = EmbedRequest(secrets.token_hex(16), self._name, identity.key, identity.dimension, ("hello",))
+        request = self._make_probe()
         self._later(self._forget, self._probe.sent(request, now_s))
         self._send(request)
 

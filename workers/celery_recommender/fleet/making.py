@@ -9,6 +9,7 @@ from redis import Redis
 from celery_recommender.broker.redis.keys import PartitionKeys
 from celery_recommender.fleet.exchange import Exchange
 from celery_recommender.fleet.fleet import Fleet, Outcome, Sizing
+from celery_recommender.fleet.probe import probe_request
 from celery_recommender.settings import Settings
 from recommender_engine.embedding import Encoders
 from recommender_engine.items import DEFAULT_MODEL
@@ -44,5 +45,9 @@ def make_fleet(
     )
     exchange = Exchange(connect(), PartitionKeys.of(settings.partition, settings.key_prefix))
     return Fleet(
-        sizing, DEFAULT_MODEL, lambda: encoders.encoder(DEFAULT_MODEL).identity, exchange, notify_embed_worker, count
+        sizing,
+        lambda: probe_request(DEFAULT_MODEL, encoders.encoder(DEFAULT_MODEL).identity),
+        exchange,
+        notify_embed_worker,
+        count,
     )

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+
 from celery_recommender.fleet.messages import EmbedRequest
+from recommender_engine.embedding import ModelIdentity
 
 _IDLE_S = 10.0
 _WAIT_S, _LONGEST_WAIT_S = 5.0, 600.0
 _REFUSED_S = 30.0
+
+
+def probe_request(name: str, identity: ModelIdentity) -> EmbedRequest:
+    """The request of a probe: a harmless text for a model that every worker has."""
+    return EmbedRequest(secrets.token_hex(16), name, identity.key, identity.dimension, ("hello",))
 
 
 class Probe:

@@ -12,6 +12,7 @@ from recommender_engine.evaluation.recommendations.judging import (
     judge_users,
 )
 from recommender_engine.evaluation.recommendations.product import Product
+from recommender_engine.evaluation.recommendations.recorded import Recorded
 from recommender_engine.evaluation.recommendations.truth import BasketQuery, Truth, truth_of
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "Method",
     "Past",
     "Product",
+    "Recorded",
     "Truth",
     "UserFigures",
     "baselines",

@@ -10,8 +10,8 @@ from typing import Any, Self
 from recommender_engine.embedding import Encoders
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation.recommendations.figures import LIMIT
-from recommender_engine.evaluation.recommendations.history import History, Interaction, Past
-from recommender_engine.evaluation.recommendations.truth import Truth
+from recommender_engine.evaluation.recommendations.history import Interaction, Past
+from recommender_engine.evaluation.recommendations.recorded import Recorded
 from recommender_engine.items import (
     CollectionSettings,
     Command,
@@ -20,7 +20,6 @@ from recommender_engine.items import (
     Entry,
     EntryId,
     RecordInteraction,
-    UpsertItem,
     limits,
 )
 from recommender_engine.opening import open_recommender
@@ -37,9 +36,7 @@ class Product:
     away when it is used. Interactions arrive at their own times, as far as the past that is asked about.
 
     Args:
-        items: all items, in the order of their numbers.
-        history: with the interactions.
-        truth: with the candidates; no other items are sent.
+        recorded: items and interactions; of the items the candidates of the truth are sent.
         encoders: with the model that the settings name.
         settings: of the collection.
         as_they_are: whether items are not collapsed to canonical ones, and lists are not diversified.
@@ -55,15 +52,14 @@ class Product:
 
     def __init__(
         self,
-        items: Sequence[UpsertItem],
-        history: History,
-        truth: Truth,
+        recorded: Recorded,
         encoders: Encoders,
         settings: CollectionSettings | None = None,
         *,
         as_they_are: bool = True,
         done: Callable[[int], None] = lambda count: None,
     ) -> None:
+        items, history = recorded.items, recorded.history
         self._items = items
         self._users = history.users
         self._numbers = {item.id: number for number, item in enumerate(items)}
@@ -83,7 +79,9 @@ class Product:
         try:
             chosen = (settings or CollectionSettings()).model_copy(update=changes)
             self._send([(0, ConfigureCollection(collection=self._collection, settings=chosen))])
-            sent = [item for item, candidate in zip(items, truth.candidates.tolist(), strict=True) if candidate]
+            sent = [
+                item for item, candidate in zip(items, recorded.truth.candidates.tolist(), strict=True) if candidate
+            ]
             for start in range(0, len(sent), BATCH):
                 self._send([(0, item) for item in sent[start : start + BATCH]])
             if self.rejected:

@@ -202,6 +202,22 @@ class Weighted(NamedTuple):
     total: float
 
 
+class TermWeights(NamedTuple):
+    """The tf-idf weights of an item's terms.
+
+    Attributes:
+        each: rarity of `ItemTerms.distinct`, scaled inverse document frequency in [0, 1]; shape (terms,).
+        norm: Euclidean length of rarity times `multiplicity`.
+        total: sum of the rarity.
+        rare: number of terms with a rarity above one half.
+    """
+
+    each: Floats
+    norm: float
+    total: float
+    rare: int
+
+
 class Profile:
     """An item in its collection.
 
@@ -216,17 +232,17 @@ class Profile:
         words: word lists of the collection.
     """
 
-    def __init__(
-        self, item: Item, terms: ItemTerms, weights: Floats, norm: float, total: float, rare: int, words: Lexicon
-    ) -> None:
+    weights: Floats
+    norm: float
+    total: float
+    rare: int
+
+    def __init__(self, item: Item, terms: ItemTerms, weights: TermWeights, words: Lexicon) -> None:
         self.terms = terms
         self.words = words
         self.price = _price(item)
         self.timestamp: datetime | None = item.timestamp
-        self.weights = weights
-        self.norm = norm or 1.0
-        self.total = total or 1.0
-        self.rare = rare
+        _weigh(self, weights)
 
     @property
     def reading(self) -> Reading | None:
@@ -271,11 +287,16 @@ class Profile:
         found = copy(self)
         for name in ("whole", "title", "ranked"):
             found.__dict__.pop(name, None)
-        found.weights = weights
-        found.norm = sqrt(float(((weights * self.terms.multiplicities) ** 2).sum())) or 1.0
-        found.total = float(weights.sum()) or 1.0
-        found.rare = int((weights > RARE).sum())
+        norm = sqrt(float(((weights * self.terms.multiplicities) ** 2).sum()))
+        _weigh(found, TermWeights(weights, norm, float(weights.sum()), int((weights > RARE).sum())))
         return found
+
+
+def _weigh(one: Profile, weights: TermWeights) -> None:
+    one.weights = weights.each
+    one.norm = weights.norm or 1.0
+    one.total = weights.total or 1.0
+    one.rare = weights.rare
 
 
 def profile(item: Item, terms: ItemTerms, statistics: TermStatistics) -> Profile:
@@ -305,7 +326,7 @@ def profiles(
     )
     parts = [weights[start:end] for start, end in pairwise(accumulate(lengths, initial=0))]
     return [
-        Profile(item, one, part, sqrt(square), total, int(count), known)
+        Profile(item, one, TermWeights(part, sqrt(square), total, int(count)), known)
         for item, one, part, square, total, count in zip(items, terms, parts, norms, totals, rare, strict=True)
     ]
 

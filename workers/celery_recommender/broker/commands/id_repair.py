@@ -50,6 +50,47 @@ class _Done(Exception):
     """The new stream has been renamed already."""
 
 
+class Renumbering:
+    """Which entries keep their ids, which get new ones, and which are dropped.
+
+    Args:
+        last: the highest id that is trusted.
+        position: up to which everything is decided: what is behind ``last`` as well is dropped.
+        behind: the highest position that has been read; new ids come behind it.
+        now_ms: the server's time, which new ids have.
+
+    Attributes:
+        top: the highest id of the new stream so far.
+        moved, dropped, first: see `RepairedIds`.
+    """
+
+    def __init__(self, *, last: EntryId, position: EntryId, behind: EntryId, now_ms: int) -> None:
+        self._last = last
+        self._position = position
+        self._now_ms = now_ms
+        self.top = behind
+        self.moved = self.dropped = 0
+        self.first: EntryId | None = None
+
+    @property
+    def start(self) -> EntryId:
+        """Up to here all entries are decided, and their ids trusted."""
+        return min(self._position, self._last)
+
+    def new_id(self, id_: EntryId) -> EntryId | None:
+        """The id of the next entry; ``None``: it is dropped, as it has been decided."""
+        if id_ <= self._last:
+            self.top = max(self.top, id_)
+            return id_
+        self.first = self.first or id_
+        if id_ <= self._position:
+            self.dropped += 1
+            return None
+        self.moved += 1
+        self.top = self.top.next_at(self._now_ms)
+        return self.top
+
+
 class IdRepair:
     """Writes the new stream; to be used once.
 
@@ -57,34 +98,16 @@ class IdRepair:
         redis: the server.
         keys: of the partition.
         lease: without which nothing is written.
-        last: the highest id that is trusted.
-        position: up to which everything is decided: what is behind ``last`` as well is dropped.
-        behind: the highest position that has been read; new ids come behind it.
-        now_ms: the server's time, which new ids have.
+        ids: gives the entries their ids.
     """
 
-    def __init__(
-        self,
-        redis: Redis,
-        keys: PartitionKeys,
-        lease: Lease,
-        *,
-        last: EntryId,
-        position: EntryId,
-        behind: EntryId,
-        now_ms: int,
-    ) -> None:
+    def __init__(self, redis: Redis, keys: PartitionKeys, lease: Lease, ids: Renumbering) -> None:
         self._redis = redis
         self._keys = keys
         self._lease = lease
-        self._last = last
-        self._position = position
-        self._top = behind  # the highest id of the new stream so far
-        self._now_ms = now_ms
+        self._ids = ids
         self._read = START  # of the old one
         self._size = ReadSize(_MOST_AT_ONCE)
-        self._moved = self._dropped = 0
-        self._first: EntryId | None = None
 
     def carry_out(self, note: dict[str, str]) -> RepairedIds:
         """Do it.
@@ -105,11 +128,11 @@ class IdRepair:
                 continue
             except _Done:
                 pass
-            return RepairedIds(self._moved, self._dropped, self._first)
+            return RepairedIds(self._ids.moved, self._ids.dropped, self._ids.first)
         raise WatchError("the commands stream kept changing")
 
     def _begin(self) -> None:
-        start = str(min(self._position, self._last))
+        start = str(self._ids.start)
 
         def fill(pipe: Pipeline) -> None:
             pipe.delete(self._keys.rewritten)
@@ -125,7 +148,7 @@ class IdRepair:
             self._read = entries[-1][0]
 
     def _write(self, entries: Sequence[tuple[EntryId, Fields]]) -> None:
-        moved = [(new, fields) for id_, fields in entries if (new := self._new_id(id_)) is not None]
+        moved = [(new, fields) for id_, fields in entries if (new := self._ids.new_id(id_)) is not None]
 
         def fill(pipe: Pipeline) -> None:
             for new, fields in moved:
@@ -135,19 +158,6 @@ class IdRepair:
             for result in self._lease.execute(fill, raise_on_error=False):
                 if isinstance(result, Exception) and "equal or smaller" not in str(result):  # written before
                     raise result
-
-    def _new_id(self, id_: EntryId) -> EntryId | None:
-        """The id that an entry gets; ``None``: it is dropped, as it has been decided."""
-        if id_ <= self._last:
-            self._top = max(self._top, id_)
-            return id_
-        self._first = self._first or id_
-        if id_ <= self._position:
-            self._dropped += 1
-            return None
-        self._moved += 1
-        self._top = self._top.next_at(self._now_ms)
-        return self._top
 
     def _swap(self, note: dict[str, str]) -> None:
         commands, rewritten = self._keys.commands, self._keys.rewritten
@@ -160,10 +170,10 @@ class IdRepair:
                 raise _Appended
             removed = facts(redis, commands).removed
             length = redis.xlen(rewritten)
-            added[:] = [] if removed is None else ["ENTRIESADDED", int(length) + removed + self._dropped]
+            added[:] = [] if removed is None else ["ENTRIESADDED", int(length) + removed + self._ids.dropped]
 
         def fill(pipe: Pipeline) -> None:
-            pipe.execute_command("XSETID", rewritten, str(self._top), *added)  # type: ignore[no-untyped-call]
+            pipe.execute_command("XSETID", rewritten, str(self._ids.top), *added)  # type: ignore[no-untyped-call]
             pipe.rename(rewritten, commands)
             if note:
                 pipe.hset(self._keys.trimmed, mapping=note)  # type: ignore[arg-type]

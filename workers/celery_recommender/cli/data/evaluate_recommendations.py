@@ -11,7 +11,7 @@ import click
 from celery_recommender.celery.worker.plugin import catalogue
 from celery_recommender.cli.common import err, json_option, load_settings, out, print_json, printable
 from celery_recommender.cli.data.evaluation_output import in_a_folder
-from celery_recommender.cli.data.recommendation_figures import Recorded, figures
+from celery_recommender.cli.data.recommendation_figures import figures
 from celery_recommender.cli.data.recommendation_output import show_recommendations
 from celery_recommender.cli.input.interaction_files import interaction_field, interaction_rows
 from celery_recommender.cli.input.labelled_files import FileRow, read_items
@@ -24,7 +24,7 @@ from celery_recommender.records.interactions import InteractionMapping, resolve_
 from celery_recommender.records.values.dates import DateForm, NotADateError
 from recommender_engine.errors import ConfigurationError
 from recommender_engine.evaluation import RecordedEncoders
-from recommender_engine.evaluation.recommendations import History, Interaction, truth_of
+from recommender_engine.evaluation.recommendations import History, Interaction, Recorded, truth_of
 from recommender_engine.items import DEFAULT_MODEL
 from recommender_engine.message import Messages
 

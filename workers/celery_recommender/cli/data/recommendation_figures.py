@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,36 +13,20 @@ from celery_recommender.cli.data.evaluation_output import plain, rounded
 from recommender_engine.evaluation import RecordedEncoders, embed
 from recommender_engine.evaluation.recommendations import (
     Catalogue,
-    History,
     ItemMethod,
     Method,
     Product,
-    Truth,
+    Recorded,
     baselines,
     judge_items,
     judge_users,
 )
-from recommender_engine.items import CollectionSettings, UpsertItem
+from recommender_engine.items import CollectionSettings
 from recommender_engine.message import Messages
 from recommender_engine.text import clean
 
 _NO_ITEMS = frozenset({"own_frequency"})
 """Baselines that say nothing of an item alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What is judged by.
-
-    Attributes:
-        items: all of them, in the order of their numbers.
-        history: what was done with them.
-        truth: of the history.
-    """
-
-    items: Sequence[UpsertItem]
-    history: History
-    truth: Truth
 
 
 def figures(
@@ -53,13 +37,11 @@ def figures(
         judged = _Judged(recorded, _catalogue(recorded, encoders, settings, messages, bar), bar)
         asked = [recorded.history.known, *(one.place for one in recorded.truth.baskets)]
         sent = judged.begun("recommender: commands", _commands(recorded, max(asked)))
-        with Product(recorded.items, recorded.history, recorded.truth, encoders, settings, done=sent) as product:
+        with Product(recorded, encoders, settings, done=sent) as product:
             found = judged.both("recommender", product)
             speed, rejected = product.interactions_per_s, dict(product.rejected)
         sent = judged.begun("by default: commands", _commands(recorded, recorded.history.known))
-        with Product(
-            recorded.items, recorded.history, recorded.truth, encoders, settings, as_they_are=False, done=sent
-        ) as product:
+        with Product(recorded, encoders, settings, as_they_are=False, done=sent) as product:
             found["items"] |= {"defaults": judged.items("by default", product)}
         compared = {
             name: judged.users_alone(name, method) if name in _NO_ITEMS else judged.both(name, method)

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from celery_recommender.broker.commands.id_repair import IdRepair, RepairedIds, last_given, lowered, lowering
+from celery_recommender.broker.commands.id_repair import (
+    IdRepair,
+    Renumbering,
+    RepairedIds,
+    last_given,
+    lowered,
+    lowering,
+)
 from celery_recommender.broker.commands.trimming import OlderThanTrimmed
 from celery_recommender.broker.commands.trusted_ids import TrustedIds, is_lost, last_trusted
 from celery_recommender.broker.coordination.held_partition import HeldPartition
@@ -100,15 +107,8 @@ class IdKeeper:
         self._report(done, before)
 
     def _repair(self, trusted: EntryId, position: EntryId, behind: EntryId, note: dict[str, str]) -> RepairedIds:
-        return IdRepair(
-            self._redis,
-            self._keys,
-            self._partition.lease,
-            last=trusted,
-            position=position,
-            behind=behind,
-            now_ms=self._clock.now_ms(),
-        ).carry_out(note)
+        ids = Renumbering(last=trusted, position=position, behind=behind, now_ms=self._clock.now_ms())
+        return IdRepair(self._redis, self._keys, self._partition.lease, ids).carry_out(note)
 
     def _lower(self, to: EntryId) -> None:
         log.error("owner.position_lowered", extra={"position": str(self._engine.position), "to": str(to)})
