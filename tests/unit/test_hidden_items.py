@@ -327,7 +327,7 @@ def test_collections_that_await_a_summary_cost_the_commands_of_others_nothing(lo
     asked: list[int] = []
     by_id = engine._base.collections.by_id
     engine._base.collections.by_id = lambda id_: asked.append(id_) or by_id(id_)  # type: ignore[func-returns-value, method-assign]
-    engine._deciding.summaries.emit_due(Decision(log.upsert("b", SHOP), Batch(engine._store)))
+    engine._deciding.changes.summaries.emit_due(Decision(log.upsert("b", SHOP), Batch(engine._store)))
     assert asked == []
     engine._base.collections.by_id = by_id  # type: ignore[method-assign]
     events = engine.process([log.tick(later_ms=5000)])
