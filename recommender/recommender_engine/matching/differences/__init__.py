@@ -16,6 +16,7 @@ NONE: Differences = MappingProxyType({})
 _MOST_TOKENS = 150
 
 # Name, rule, and the content (`Reading.has`) that one of the texts needs for the rule to apply; empty: none needed.
+# The difference in one word, ``word``, is looked for where none of these is found.
 RULES: tuple[tuple[str, Callable[[ReadingPair], Agreement[str] | None], frozenset[str]], ...] = (
     ("condition", titles.condition, frozenset({"condition"})),
     ("accessory", titles.accessory, frozenset({"accessories", "for", "from"})),
@@ -46,4 +47,6 @@ def differences(one: Reading, other: Reading) -> Differences:
         for name, rule, needs in RULES
         if not (needs and has.isdisjoint(needs)) and (agreement := rule(sides)) is not None
     }
+    if not found and (agreement := titles.word(sides)) is not None:
+        found = {"word": agreement}
     return found or NONE

@@ -86,6 +86,7 @@ def _ways(reading: Reading, pair: ReadingPair) -> Iterator[tuple[frozenset[str],
     tos = pair.marked(reading, "to")
     froms = {mark.start: mark.end for mark in pair.marked(reading, "from")}
     stops = {*froms, *(mark.start for mark in tos)}
+    purposes = {mark.start for mark in pair.marked(reading, "for")}
     for mark in tos:
         target = _until(tokens[mark.end :], mark.end, stops, reading)
         before = [start for start in froms if start < mark.start]
@@ -95,7 +96,7 @@ def _ways(reading: Reading, pair: ReadingPair) -> Iterator[tuple[frozenset[str],
             yield frozenset(_content(tokens[start : mark.start], reading)), target
         elif behind and min(behind) - mark.end <= _REACH:
             yield _until(tokens[froms[min(behind)] :], froms[min(behind)], stops, reading), target
-        if not before or tokens[mark.start] in {"\u2192", "->", "=>"}:
+        if (not before and mark.start not in purposes) or tokens[mark.start] in {"\u2192", "->", "=>"}:
             yield frozenset(_content(tokens[: mark.start], reading)[-2:]), target
 
 

@@ -94,6 +94,11 @@ def host_differs(pair: Comparison) -> float:
     return float("host" in pair.differences)
 
 
+def word_differs(pair: Comparison) -> float:
+    """1 if two titles are the same but for one word, and share no long code: drill GSR, drill GSB."""
+    return float("word" in pair.differences)
+
+
 def _evidence(name: str, one_sided: str, both: str) -> Evidence:
     def found(pair: Comparison) -> Agreement[str]:
         return pair.differences.get(name, NOTHING)
@@ -148,6 +153,7 @@ _ENTRIES: tuple[tuple[_Function, str, str, str], ...] = (
     (numeral_differs, "numeral", "only one has the numeral {}", "the numerals differ: {} / {}"),
     (amount_differs, "amount", "only one has the amount {}", "the amounts differ: {} / {}"),
     (host_differs, "host", "only one names the host {}", "they name two hosts: {} / {}"),
+    (word_differs, "word", "only one has the word {}", "the same but for one word: {} / {}"),
 )
 
 FEATURES: tuple[Feature, ...] = tuple(

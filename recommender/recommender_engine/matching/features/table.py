@@ -172,8 +172,9 @@ def _comparison(
     colours = plain(here.colours, there.colours)
     sizes = measures(here, there)
     dimensions = plain(here.dimensions, there.dimensions)
-    if (named.contradicts or numbers.contradicts or sizes.contradicts) and _other_spellings(one, other):
-        named, numbers, sizes = _agreed(named), _agreed(numbers), _agreed(sizes)
+    stated = (named, numbers, sizes, dimensions)
+    if any(found.contradicts for found in stated) and _other_spellings(one, other):
+        named, numbers, sizes, dimensions = _agreed(named), _agreed(numbers), _agreed(sizes), _agreed(dimensions)
     contradict = titles_contradict(one.terms, other.terms)
     contradicting = {
         "identifiers": named.contradicts,
@@ -183,8 +184,9 @@ def _comparison(
     }
     disputed = tuple([kind for kind, differ in contradicting.items() if differ])
     contested = contradict or (bool(disputed) and words_shared >= _SAME_WORDING)
-    if contested and "amount" in differing:  # the same difference, found twice
-        differing = {name: found for name, found in differing.items() if name != "amount"}
+    if contested or values.has_long_code(named.shared):
+        left_out = {"word", "amount"} if contested else {"word"}  # the same difference, found twice; offers with codes
+        differing = {name: found for name, found in differing.items() if name not in left_out}
     return Comparison(
         one=one,
         other=other,

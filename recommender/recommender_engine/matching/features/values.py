@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import nan
 
 from recommender_engine.matching.features.feature import Evidence, ReasonInput, WeighedReason
@@ -15,6 +15,11 @@ from recommender_engine.matching.text.vocabulary import FUNCTION_WORDS
 _MOST = 3
 # A code of at least the first number of characters is rarely ambiguous; above the second, length adds no evidence.
 _LONG_CODE, _LONGEST_CODE = 7, 12
+
+
+def has_long_code(codes: Iterable[str]) -> bool:
+    """Whether one of the codes has at least seven characters."""
+    return any(len(code) >= _LONG_CODE for code in codes)
 
 
 def identifiers_shared(pair: Comparison) -> float:

@@ -23,6 +23,7 @@ MOST_CHARACTERS = 1500
 """A longer text is not read word by word."""
 
 _PROSE = 0.45
+_CROSS = "\u00d7"
 _LONGEST_NUMBER = 18  # longer ones are names, and a float cannot distinguish them
 MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
           "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
@@ -209,12 +210,22 @@ def _unit(raw: list[Token], index: int) -> tuple[tuple[str, float], str]:
         follows = raw[index + 1]
         if follows.text in MONEY:
             return (MONEY[follows.text], 1.0), follows.text
+        if follows.text == _CROSS:
+            return _unit_of_sides(raw, index + 2)
         known = READ_UNITS.get(follows.text)
         if known and (follows.text != "in" or follows.attached):
             return known, follows.text
     if index and raw[index - 1].text in {"€", "$", "£"}:
         return (MONEY[raw[index - 1].text], 1.0), ""
     return ("", 1.0), ""
+
+
+def _unit_of_sides(raw: list[Token], index: int) -> tuple[tuple[str, float], str]:
+    """The unit behind the last side of a rectangle, if it is a length: 40 x 25 cm. Behind a factor it is none: 6 x 1 l."""
+    while index + 2 < len(raw) and raw[index + 1].text == _CROSS:
+        index += 2
+    unit, follows = _unit(raw, index) if index < len(raw) else (("", 1.0), "")
+    return (unit, follows) if unit[0] == "length" else (("", 1.0), "")
 
 
 def _readings(number: str, grouping: str, *, counted: bool) -> set[float]:
@@ -263,7 +274,7 @@ def _packs(
         if amount < 2 or amount != int(amount) or value.decimals:
             continue
         after = tokens[position + 1] if position + 1 < len(tokens) else ""
-        factor = after in {"x", "\u00d7"}  # box 30 x 20 x 10 cm
+        factor = after in {"x", _CROSS}  # box 30 x 20 x 10 cm
         before = not factor and (position - 1 in packs or (position - 1 in joined and position - 2 in packs))
         if before or position + 1 in packs or position + 1 in pieces or (after in {"pack", "pk", "pcs", "er"}):
             found[int(amount)] = tokens[max(position - 2, 0) if before else position : position + 2]
