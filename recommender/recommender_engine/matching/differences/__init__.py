@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from recommender_engine.matching.differences import exchange, figures, hosts, sentences, titles
+from recommender_engine.matching.differences import exchange, figures, hosts, sentences, titles, words
 from recommender_engine.matching.differences.pair import ReadingPair
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
@@ -47,6 +47,6 @@ def differences(one: Reading, other: Reading) -> Differences:
         for name, rule, needs in RULES
         if not (needs and has.isdisjoint(needs)) and (agreement := rule(sides)) is not None
     }
-    if not found and (agreement := titles.word(sides)) is not None:
+    if not found and (agreement := words.word(sides)) is not None:
         found = {"word": agreement}
     return found or NONE

@@ -1,22 +1,14 @@
-"""Contradictions between titles: condition, accessories, editions, packs, sizes, and one word that differs."""
+"""Contradictions between titles: condition, accessories, editions, packs and sizes."""
 
 from __future__ import annotations
-
-from rapidfuzz.distance import OSA
 
 from recommender_engine.matching.differences.pair import ReadingPair, agreement, has_kind, texts_of, words_of
 from recommender_engine.matching.pair.agreement import Agreement
 from recommender_engine.matching.text.reading import Reading
 from recommender_engine.matching.text.tokens import Mark
-from recommender_engine.matching.text.vocabulary import COLOURS, NUMBER_WORDS
 
 _MOST_BESIDE = 4  # words that name the accessory
 _REACH = 4
-# Words are compared one for one only in names: at least this share of the words has content, and two are shared.
-_NAMES, _LEAST_SHARED = 0.7, 2
-# A misspelled word of this many letters has one wrong letter, from the second number on at most two.
-_SHORTEST_MISSPELLED, _LONG_WORD = 5, 8
-_LONGEST_ABBREVIATION = 4
 
 
 def _listed(pair: ReadingPair, kind: str, more: int) -> Agreement[str] | None:
@@ -135,33 +127,3 @@ def size(pair: ReadingPair) -> Agreement[str] | None:
     if not pair.alike(words_of(pair.one, mine), words_of(pair.other, theirs)):
         return None
     return agreement(texts_of(pair.one, mine), texts_of(pair.other, theirs))
-
-
-def word(pair: ReadingPair) -> Agreement[str] | None:
-    """One word in place of another, all other words the same: drill GSR and drill GSB, fig candle and cedar candle.
-
-    Not where the two words may be spellings of one.
-    """
-    if pair.shared < _LEAST_SHARED or len(pair.here) != 1 or len(pair.there) != 1:
-        return None
-    (mine,), (their,) = pair.here, pair.there
-    if not (mine.isalpha() and their.isalpha() and _names(pair.one) and _names(pair.other)) or _one_word(mine, their):
-        return None
-    return agreement([mine], [their])
-
-
-def _names(reading: Reading) -> bool:
-    return reading.content.total() >= _NAMES * len(reading.tokens)
-
-
-def _one_word(one: str, other: str) -> bool:
-    """Whether one word is a misspelling, an abbreviation, the beginning or a translation of the other."""
-    shorter, longer = sorted((one, other), key=len)
-    known = {COLOURS.get(one, NUMBER_WORDS.get(one, one)), COLOURS.get(other, NUMBER_WORDS.get(other, other))}
-    if len(known) == 1 or longer.startswith(shorter):
-        return True
-    if len(shorter) <= _LONGEST_ABBREVIATION:
-        letters = iter(longer)
-        return len(longer) >= _SHORTEST_MISSPELLED and one[0] == other[0] and all(sign in letters for sign in shorter)
-    most = 1 if len(shorter) < _LONG_WORD else 2
-    return one[1:] != other[1:] and OSA.distance(one, other, score_cutoff=most) <= most

@@ -219,6 +219,8 @@ def _contradicted(pair: Comparison) -> Comparison:
         found = contradiction(pair)
         if found.here or found.there:
             contradicting[name] = found
+    if "words" in contradicting:  # the same difference, found twice
+        contradicting.pop("word", None)
     return pair._replace(contradictions=contradicting, contested=True) if contradicting else pair
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _HOST = re.compile(r"(?<![\w@.-])[a-z0-9_-]++(?:\.[a-z0-9_-]++){2,9}(?![\w@-])")
+_DOMAIN = re.compile(r"(?<![\w.@-])[a-z][a-z0-9-]{2,}+(?:\.[a-z0-9-]++)?\.[a-z]{2,4}(?![\w-])")
 _SHORT = 3  # a second-level domain of so few letters belongs to the registry, as in ``co.uk``
 
 
@@ -19,6 +20,11 @@ def hosts_of(folded: str) -> frozenset[str]:
     return frozenset(
         [name for name in _HOST.findall(folded) if name[-2:].isalpha() and own_name(name) not in ("", "www")]
     )
+
+
+def names_domain(folded: str) -> bool:
+    """Whether a text, as `fold` makes it, names a domain: ``example.com``, ``www.example.co.uk``."""
+    return "." in folded and _DOMAIN.search(folded) is not None
 
 
 def domain(host: str) -> str:

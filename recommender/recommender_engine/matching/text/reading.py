@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from recommender_engine.matching.text.hosts import hosts_of
+from recommender_engine.matching.text.hosts import hosts_of, names_domain
 from recommender_engine.matching.text.lexicon import Lexicon, lexicon
 from recommender_engine.matching.text.moments import moments_of
 from recommender_engine.matching.text.numerals import roman
@@ -24,6 +24,7 @@ MOST_CHARACTERS = 1500
 
 _PROSE = 0.45
 _CROSS = "\u00d7"
+_MOST_SIDES = 3
 _LONGEST_NUMBER = 18  # longer ones are names, and a float cannot distinguish them
 MONEY = {"€": "eur", "eur": "eur", "euro": "eur", "euros": "eur", "$": "usd", "usd": "usd", "dollars": "usd",
           "£": "gbp", "gbp": "gbp", "pounds": "gbp", "zł": "pln", "pln": "pln", "chf": "chf"}  # fmt: skip
@@ -95,7 +96,8 @@ class Reading:
         packs: numbers of pieces in a pack, with their tokens.
         hosts: see `hosts_of`.
         has: kinds of content that it has: names of lists in ``marks``, and ``values``, ``dates``, ``moments``,
-            ``romans``, ``symbols``, ``hosts``, and ``repeated`` where a token is one sign several times.
+            ``romans``, ``symbols``, ``hosts``, ``domains`` where it names one, and ``repeated`` where a token is one
+            sign several times.
     """
 
     tokens: tuple[str, ...]
@@ -133,7 +135,15 @@ def read(folded: str, words: Lexicon | None = None) -> Reading:
     content = [token for token in tokens if token not in FUNCTION_WORDS and token not in common]
     romans = {token: amount for token in tokens if token[0] in "ivx" and (amount := roman(token))}
     hosts = hosts_of(folded)
-    parts = {"values": values, "dates": dates, "moments": moments, "romans": romans, "symbols": symbols, "hosts": hosts}
+    parts: dict[str, object] = {
+        "values": values,
+        "dates": dates,
+        "moments": moments,
+        "romans": romans,
+        "symbols": symbols,
+        "hosts": hosts,
+        "domains": names_domain(folded),
+    }
     repeated = any(len(set(token)) == 1 < len(token) for token in content)
     return Reading(
         tokens=tokens,
@@ -221,9 +231,10 @@ def _unit(raw: list[Token], index: int) -> tuple[tuple[str, float], str]:
 
 
 def _unit_of_sides(raw: list[Token], index: int) -> tuple[tuple[str, float], str]:
-    """The unit behind the last side of a rectangle, if it is a length: 40 x 25 cm. Behind a factor it is none: 6 x 1 l."""
-    while index + 2 < len(raw) and raw[index + 1].text == _CROSS:
-        index += 2
+    """The unit behind the last side, if it is a length: 40 x 25 cm. A factor has none: 6 x 1 l."""
+    for _ in range(_MOST_SIDES):
+        if index + 2 < len(raw) and raw[index + 1].text == _CROSS:
+            index += 2
     unit, follows = _unit(raw, index) if index < len(raw) else (("", 1.0), "")
     return (unit, follows) if unit[0] == "length" else (("", 1.0), "")
 
